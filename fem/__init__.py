@@ -13,7 +13,7 @@ from fem.law import InadmissibleDeformation, Law, Response, ShapeError, check_de
 
 if TYPE_CHECKING:
     from fem.mesh import Mesh, MeshError, MeshNameError, read_mesh
-    from fem.newton import LoadNotConverged, LoadStep
+    from fem.load_stepping import LoadNotConverged, LoadStep
     from fem.solid import Solid
     from fem.solution import Solution
 
@@ -22,8 +22,8 @@ _HOME = {
     "MeshError": "fem.mesh",
     "MeshNameError": "fem.mesh",
     "read_mesh": "fem.mesh",
-    "LoadNotConverged": "fem.newton",
-    "LoadStep": "fem.newton",
+    "LoadNotConverged": "fem.load_stepping",
+    "LoadStep": "fem.load_stepping",
     "Solid": "fem.solid",
     "Solution": "fem.solution",
 }

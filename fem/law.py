@@ -41,6 +41,10 @@ class InadmissibleDeformation(ValueError):
         super().__init__(f"{found} at point {point}, expected det F > 0: the material is turned inside out there")
 
 
+class AsymmetricTangent(ValueError):
+    """A tangent without major symmetry: it is not the second derivative of an energy."""
+
+
 @dataclass(frozen=True)
 class Response:
     """What a law answers at n points.
@@ -110,6 +114,7 @@ def check_response(response: Response, points: int, *, tangent: bool) -> Respons
 
     Raises:
         ShapeError: names the field, its shape and the expected one.
+        AsymmetricTangent: A[i,J,k,L] is not A[k,L,i,J] (looked at in a sample of the points).
     """
     expected: dict[str, tuple[int, ...]] = {"energy": (points,), "first_piola": (points, 3, 3)}
     if tangent:
@@ -120,6 +125,15 @@ def check_response(response: Response, points: int, *, tangent: bool) -> Respons
         found = np.shape(getattr(response, name)) if getattr(response, name) is not None else None
         if found != shape:
             raise ShapeError(f"the law returned {name} of shape {found}, expected {shape}: see fem.law.Response")
+    if tangent:
+        sample = np.asarray(response.tangent)[:: max(1, points // 100)].reshape(-1, 9, 9)
+        asymmetry = np.max(np.abs(sample - sample.transpose(0, 2, 1)), initial=0.0)
+        # written so that NaN passes: whether it is fatal is the solver's decision
+        if asymmetry > 1e-6 * np.max(np.abs(sample), initial=0.0):
+            raise AsymmetricTangent(
+                f"the law's tangent differs from its transpose by {asymmetry:.3g}, expected A[i,J,k,L] = A[k,L,i,J]: "
+                "is it the derivative of the stress, and the stress that of an energy?"
+            )
     return response
 
 

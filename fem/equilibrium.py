@@ -1,0 +1,243 @@
+"""Equilibrium of a solid at a given load, solved by PETSc's Newton method.
+
+Find u with its prescribed components such that for all admissible v
+
+    R(u; v) = int P(I + grad u) : grad v dV  -  load_factor * int t . v dA  =  0,
+    K(u; v, du) = int grad v : A : grad du dV.
+
+SNES does the Newton steps with a backtracking line search on |R|. A displacement at which the law cannot be evaluated
+gives R = NaN on all ranks at once, for which that line search shortens the step: one decision, no deadlock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mpi4py import MPI  # isort: skip
+
+import dolfinx.fem.petsc as petsc_fem
+import numpy as np
+import ufl
+from dolfinx import fem as dfem
+from petsc4py import PETSc
+
+from fem.conditions import Supports, Traction, external_forces
+from fem.law import Law
+from fem.material import LawFailed, Material
+from fem.mesh import Mesh
+from fem.quadrature import Quadrature
+
+# LDL^T halves the work of LU: the tangent of a potential is symmetric, but past a limit point not positive definite.
+DEFAULT_OPTIONS: Mapping[str, object] = {
+    "snes_type": "newtonls",
+    "snes_linesearch_type": "bt",
+    "snes_max_it": 25,
+    "ksp_type": "preonly",
+    "pc_type": "cholesky",
+    "pc_factor_mat_solver_type": "mumps",
+}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Outcome of one Newton solve.
+
+    Attributes:
+        converged: whether equilibrium was reached.
+        iterations: Newton iterations done.
+        residuals: |R| before the first iteration and after each, with prescribed values counted as residuals.
+        reason: PETSc's name for the outcome, and the law's objection if that was it.
+    """
+
+    converged: bool
+    iterations: int
+    residuals: tuple[float, ...]
+    reason: str
+
+
+class Equilibrium:
+    """The discrete problem of a body: forms, matrix, solver and the present displacement.
+
+    Convergence is |R| <= tolerance * |nodal forces| where the nodal forces are the larger of the applied ones and
+    the internal ones including reactions, or |R| at the level of round-off.
+
+    Args:
+        mesh, law, space: the body.
+        quadrature_degree: of the volume integrals.
+        supports, tractions: the loads at load factor 1.
+        tolerance: relative, of the residual.
+        petsc_options_prefix: of the SNES, ends in "_"; options of the user's under it win over the defaults.
+        petsc_options: further PETSc options, over the defaults.
+    """
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        law: Law,
+        space: dfem.FunctionSpace,
+        quadrature_degree: int,
+        supports: Supports,
+        tractions: Sequence[Traction],
+        *,
+        petsc_options_prefix: str,
+        tolerance: float = 1e-10,
+        petsc_options: Mapping[str, object] | None = None,
+    ) -> None:
+        if not petsc_options_prefix.endswith("_"):
+            raise ValueError(f"petsc_options_prefix is {petsc_options_prefix!r}, expected it to end in '_'")
+        self.displacement = dfem.Function(space, name="displacement")
+        self.material = Material(law, self.displacement, Quadrature(mesh.domain, quadrature_degree))
+        self.assembly_seconds = 0.0
+        self._comm = mesh.domain.comm
+        self._supports = supports
+        self._tolerance = tolerance
+        self._load_factor = 0.0
+
+        P, A, dx = self.material.first_piola, self.material.tangent, self.material.quadrature.measure
+        v, du = ufl.TestFunction(space), ufl.TrialFunction(space)
+        i, J, k, L = ufl.indices(4)
+        stress_change = ufl.as_tensor(A[i, J, k, L] * ufl.grad(du)[k, L], (i, J))
+        self._internal = dfem.form(ufl.inner(P, ufl.grad(v)) * dx)
+        self._tangent = dfem.form(ufl.inner(stress_change, ufl.grad(v)) * dx)
+
+        self._matrix = petsc_fem.create_matrix(self._tangent)
+        self._matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
+        self._matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
+        self._residual, self._x, self._external, self._lift = (petsc_fem.create_vector(space) for _ in range(4))
+        _assemble(self._external, *external_forces(space, mesh, tractions))
+        self._applied_force = self._external.norm()
+        self._nodal_force = 0.0
+        self._supported = False
+        if not self.material.update():
+            raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
+        self._round_off = self._round_off_level()
+        self._residuals: list[float] = []
+        self._evaluated_at: np.ndarray | None = None
+        self._snes = self._create_snes(petsc_options_prefix, {**DEFAULT_OPTIONS, **(petsc_options or {})})
+
+    def solve(self, load_factor: float) -> Attempt:
+        """Newton from the present displacement to equilibrium at `load_factor`. Collective.
+
+        On failure the displacement is whatever Newton left; the caller puts back what it had.
+        """
+        self._load_factor = load_factor
+        self._supports.set_load_factor(load_factor)
+        self._residuals = []
+        self._x.array[:] = self.displacement.x.array[: self._x.local_size]
+        self._snes.solve(None, self._x)
+        self._show(self._x)
+        reason = self._snes.getConvergedReason()
+        name = _REASONS.get(reason, str(reason))
+        if reason < 0 and self.material.rejection:
+            name += f" ({self.material.rejection})"
+        return Attempt(reason > 0, self._snes.getIterationNumber(), tuple(self._residuals), name)
+
+    def total_energy(self) -> float:
+        """Strain energy of the body at the present displacement. Collective."""
+        return self.material.energy()
+
+    def destroy(self) -> None:
+        """Free the PETSc objects. Collective, as PETSc wants it: hence not left to the garbage collector."""
+        for thing in (self._snes, self._matrix, self._residual, self._x, self._external, self._lift):
+            thing.destroy()
+
+    def _create_snes(self, prefix: str, options: Mapping[str, object]) -> PETSc.SNES:
+        snes = PETSc.SNES().create(self._comm)
+        snes.setFunction(self._compute_residual, self._residual)
+        snes.setJacobian(self._compute_tangent, self._matrix)
+        snes.setConvergenceTest(self._test_convergence)
+        snes.setOptionsPrefix(prefix)
+        database = PETSc.Options()
+        added = [prefix + key for key in options if prefix + key not in database]
+        for key, value in options.items():
+            if prefix + key in added:
+                database[prefix + key] = value
+        snes.setFromOptions()
+        for key in added:
+            database.delValue(key)
+        return snes
+
+    def _show(self, x: PETSc.Vec) -> None:
+        """Copy a PETSc vector into the displacement, ghosts included."""
+        self.displacement.x.array[: x.local_size] = x.array_r
+        self.displacement.x.scatter_forward()
+
+    def _ask_law(self, x: PETSc.Vec) -> bool:
+        """Have P and A at x, without asking the law twice at the same point. Collective."""
+        same = self._evaluated_at is not None and np.array_equal(self._evaluated_at, x.array_r)
+        if self._comm.allreduce(same, MPI.LAND):
+            return True
+        self._show(x)
+        self._evaluated_at = None
+        accepted = self.material.update()
+        if accepted:
+            self._evaluated_at = x.array_r.copy()
+        return accepted
+
+    def _compute_residual(self, snes: PETSc.SNES, x: PETSc.Vec, f: PETSc.Vec) -> None:
+        if not self._ask_law(x):
+            f.set(np.nan)
+            return
+        start = time.perf_counter()
+        _assemble(f, self._internal)
+        self._nodal_force = max(f.norm(), self._load_factor * self._applied_force)
+        f.axpy(-self._load_factor, self._external)
+        conditions = self._supports.conditions
+        self._supported = self._supports.reached(x)
+        if not self._supported:
+            # The change of prescribed values still to come acts on the free rows through the tangent.
+            with self._lift.localForm() as local:
+                local.set(0.0)
+            petsc_fem.apply_lifting(self._lift, [self._tangent], bcs=[conditions], x0=[x], alpha=-1.0)
+            _add_ghosts(self._lift)
+            f.axpy(1.0, self._lift)
+        petsc_fem.set_bc(f, conditions, x0=x, alpha=-1.0)
+        self.assembly_seconds += time.perf_counter() - start
+
+    def _compute_tangent(self, snes: PETSc.SNES, x: PETSc.Vec, matrix: PETSc.Mat, preconditioner: PETSc.Mat) -> None:
+        self._ask_law(x)
+        start = time.perf_counter()
+        self._matrix.zeroEntries()
+        petsc_fem.assemble_matrix(self._matrix, self._tangent, self._supports.conditions, diag=1.0)
+        self._matrix.assemble()
+        self.assembly_seconds += time.perf_counter() - start
+
+    def _test_convergence(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
+        residual = norms[2]
+        self._residuals.append(residual)
+        if not np.isfinite(residual):
+            return int(PETSc.SNES.ConvergedReason.DIVERGED_FNORM_NAN)
+        if self._supported and residual <= max(self._tolerance * self._nodal_force, self._round_off):
+            return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
+        return int(PETSc.SNES.ConvergedReason.ITERATING)
+
+    def _round_off_level(self) -> float:
+        """|R| below which digits are noise: ten roundings of F (relative to 1), each times stiffness and nodal area."""
+        stiffness = float(np.max(np.abs(self.material.tangent.x.array), initial=0.0))
+        stiffness = self._comm.allreduce(stiffness, MPI.MAX)
+        volume = self.material.volume()
+        d = self.displacement.function_space.mesh.geometry.dim
+        nodes = self.displacement.function_space.dofmap.index_map.size_global
+        return float(10.0 * np.finfo(float).eps * stiffness * (volume / nodes) ** ((d - 1) / d) * np.sqrt(nodes))
+
+
+def _assemble(vector: PETSc.Vec, *forms: dfem.Form) -> None:
+    """Sum of linear forms, ghost contributions sent to their owners."""
+    with vector.localForm() as local:
+        local.set(0.0)
+    for form in forms:
+        petsc_fem.assemble_vector(vector, form)
+    _add_ghosts(vector)
+
+
+def _add_ghosts(vector: PETSc.Vec) -> None:
+    vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+
+
+_REASONS = {
+    value: name.lower().replace("_", " ")
+    for name, value in vars(PETSc.SNES.ConvergedReason).items()
+    if isinstance(value, int) and name.startswith(("CONVERGED", "DIVERGED"))
+}

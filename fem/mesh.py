@@ -1,0 +1,207 @@
+"""Meshes whose surfaces have names, read from files or taken from dolfinx."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpi4py import MPI  # isort: skip  (before dolfinx, or libmpi is not found)
+
+import dolfinx
+import numpy as np
+from jaxtyping import Float, Int
+
+_CELLS = ("triangle", "quadrilateral", "tetrahedron", "hexahedron")
+# gmsh's names of element families
+_GMSH_FAMILY = {"Triangle": "triangle", "Quadrilateral": "quadrilateral", "Tetrahedron": "tetrahedron"}
+_GMSH_FAMILY["Hexahedron"] = "hexahedron"
+
+
+class MeshError(ValueError):
+    """A mesh file which cannot be used; says which file, why, and what is expected."""
+
+
+class MeshNameError(MeshError):
+    """A surface which the mesh does not have; lists those it has.
+
+    Attributes:
+        name: the name asked for.
+        present: the names of the mesh.
+    """
+
+    def __init__(self, name: str, present: tuple[str, ...]) -> None:
+        self.name, self.present = name, present
+        known = ", ".join(repr(p) for p in present) if present else "none"
+        super().__init__(f"the mesh has no surface named {name!r}; surfaces of this mesh: {known}")
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A dolfinx mesh and its named surfaces.
+
+    Attributes:
+        domain: the dolfinx mesh, distributed over its communicator.
+        surfaces: facets of each named surface: sorted indices local to this rank. Surfaces may overlap. Every rank
+            has all names, also those of which it has no facet.
+    """
+
+    domain: dolfinx.mesh.Mesh
+    surfaces: Mapping[str, Int[np.ndarray, " facets"]]
+
+    def __post_init__(self) -> None:
+        cell = self.domain.topology.cell_name()
+        if cell not in _CELLS:
+            raise MeshError(f"the mesh is made of {cell} cells, expected one of {', '.join(_CELLS)}")
+        if self.domain.geometry.dim != self.domain.topology.dim:
+            raise MeshError(
+                f"the mesh has {self.domain.topology.dim}-d cells in {self.domain.geometry.dim}-d space: "
+                "shells and membranes are not solids; use gdim = tdim"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        domain: dolfinx.mesh.Mesh,
+        surfaces: Mapping[str, Callable[[Float[np.ndarray, "3 n"]], np.ndarray]],
+    ) -> Mesh:
+        """Name surfaces of a dolfinx mesh by where they are.
+
+        Args:
+            domain: any dolfinx mesh.
+            surfaces: name -> marker; a boundary facet belongs to it when the marker is true at all its vertices, as in
+                `dolfinx.mesh.locate_entities_boundary`.
+
+        Raises:
+            MeshError: a marker finds no boundary facet.
+        """
+        dimension = domain.topology.dim - 1
+        domain.topology.create_connectivity(dimension, dimension + 1)
+        found = {
+            name: np.sort(dolfinx.mesh.locate_entities_boundary(domain, dimension, marker))
+            for name, marker in surfaces.items()
+        }
+        for name, facets in found.items():
+            if domain.comm.allreduce(facets.size) == 0:
+                raise MeshError(f"the marker of surface {name!r} is true on no boundary facet")
+        return cls(domain, found)
+
+    def facets(self, name: str) -> Int[np.ndarray, " facets"]:
+        """Facets of the named surface on this rank; raises MeshNameError, alike on all ranks."""
+        if name not in self.surfaces:
+            raise MeshNameError(name, tuple(self.surfaces))
+        return self.surfaces[name]
+
+
+def read_mesh(path: str | Path, comm: MPI.Intracomm = MPI.COMM_WORLD) -> Mesh:
+    """Read a mesh with named surfaces; it is distributed over `comm`.
+
+    gmsh files (.msh) are read by gmsh; other formats by meshio (Abaqus, MED, ...), where named cell sets become the
+    surfaces. Physical groups of the highest dimension say which cells belong to the solid, those one dimension below
+    are the surfaces. A plane mesh (z = 0) gives a two-dimensional domain.
+
+    Args:
+        path: file name.
+        comm: communicator over which the mesh is distributed.
+
+    Raises:
+        MeshError: missing, unreadable or unsuitable file; alike on all ranks.
+    """
+    path = Path(path)
+    # Rank 0 alone reads and checks; the verdict is sent before anything collective starts, so nobody is left waiting.
+    with _gmsh_session(comm.rank == 0) as gmsh:
+        verdict: tuple[str, int, dict[int, str]] = ("", 0, {})
+        if comm.rank == 0:
+            try:
+                verdict = ("", *_load(gmsh, path))
+            except MeshError as error:
+                verdict = (str(error), 0, {})
+        message, dimension, names = comm.bcast(verdict)
+        if message:
+            raise MeshError(message)
+        from dolfinx.io.gmsh import model_to_mesh
+
+        data = model_to_mesh(gmsh.model if gmsh else None, comm, 0, gdim=dimension)
+    tags = data.facet_tags
+    surfaces: dict[str, np.ndarray] = {}
+    for tag, name in sorted(names.items()):
+        facets = tags.find(tag) if tags is not None else np.empty(0, dtype=np.int32)
+        surfaces[name] = np.union1d(surfaces.get(name, facets), facets).astype(np.int32)
+    return Mesh(data.mesh, surfaces)
+
+
+@contextmanager
+def _gmsh_session(wanted: bool) -> Iterator[Any]:
+    """gmsh with a fresh model, leaving a session of the caller's as it was; None where it is not wanted."""
+    if not wanted:
+        yield None
+        return
+    import gmsh
+
+    ours = not gmsh.isInitialized()
+    if ours:
+        gmsh.initialize(interruptible=False)
+    previous = gmsh.model.getCurrent()
+    verbosity = gmsh.option.getNumber("General.Verbosity")
+    gmsh.option.setNumber("General.Verbosity", 0)
+    gmsh.model.add("atomlaw mesh")
+    try:
+        yield gmsh
+    finally:
+        gmsh.model.remove()
+        gmsh.option.setNumber("General.Verbosity", verbosity)
+        if ours:
+            gmsh.finalize()
+        else:
+            gmsh.model.setCurrent(previous)
+
+
+def _load(gmsh: Any, path: Path) -> tuple[int, dict[int, str]]:
+    """Merge the file into gmsh's current model; return the dimension of the solid and the surface names by tag."""
+    if not path.is_file():
+        raise MeshError(f"mesh file {str(path)!r} does not exist")
+    try:
+        if path.suffix == ".msh":
+            gmsh.merge(str(path))
+        else:
+            from fem.foreign_mesh import merge
+
+            merge(gmsh, path)
+    except MeshError:
+        raise
+    except Exception as error:  # gmsh raises bare Exception
+        raise MeshError(f"mesh file {str(path)!r} cannot be read: {error}") from error
+
+    groups = gmsh.model.getPhysicalGroups()
+    dimension = max((d for d, _ in groups), default=0)
+    if dimension < 2:
+        raise MeshError(
+            f"mesh file {str(path)!r} has no physical volume (or surface, in the plane): name the solid and its "
+            "surfaces by physical groups"
+        )
+    entities = [
+        (d, entity) for d, tag in groups for entity in gmsh.model.getEntitiesForPhysicalGroup(d, tag)
+    ]
+    twice = {e for e in entities if e[0] >= dimension - 1 and entities.count(e) > 1}
+    if twice:
+        raise MeshError(f"mesh file {str(path)!r}: entities {sorted(twice)} (dimension, tag) are in several groups")
+    cells: set[str] = set()
+    for entity in gmsh.model.getEntities(dimension):
+        for kind in gmsh.model.mesh.getElements(*entity)[0]:
+            if tuple(entity) not in entities:
+                raise MeshError(f"mesh file {str(path)!r}: cells of entity {entity} belong to no physical group")
+            cells.add(gmsh.model.mesh.getElementProperties(kind)[0].split()[0])
+    if len(cells) != 1 or not cells <= set(_GMSH_FAMILY):
+        raise MeshError(
+            f"mesh file {str(path)!r} has {', '.join(sorted(cells)) or 'no'} cells, expected one kind of "
+            f"{', '.join(_CELLS)} (dolfinx 0.11 cannot assemble on the facets of prisms and pyramids)"
+        )
+    if dimension == 2 and np.any(np.abs(gmsh.model.mesh.getNodes()[1].reshape(-1, 3)[:, 2]) > 0.0):
+        raise MeshError(f"mesh file {str(path)!r} is a surface in space, expected all z = 0 for plane strain")
+    gmsh.model.mesh.renumberNodes()  # dolfinx asks for consecutive node numbers
+    names = {
+        tag: gmsh.model.getPhysicalName(d, tag) or str(tag) for d, tag in groups if d == dimension - 1
+    }
+    return dimension, names
