@@ -5,8 +5,8 @@ Find u with its prescribed components such that for all admissible v
     R(u; v) = int P(I + grad u) : grad v dV  -  load_factor * int t . v dA  =  0,
     K(u; v, du) = int grad v : A : grad du dV.
 
-SNES does the Newton steps with a backtracking line search on |R|. A displacement at which the law cannot be evaluated
-gives R = NaN on all ranks at once, for which that line search shortens the step: one decision, no deadlock.
+SNES does the Newton steps; how far to go along each is decided by `fem.line_search` before SNES takes it, on numbers
+which all ranks share: one decision, no deadlock, also when the law cannot be evaluated on one rank only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from petsc4py import PETSc
 
 from fem.conditions import Supports, Traction, external_forces
 from fem.law import Law
+from fem.line_search import Trial, step_length
 from fem.material import LawFailed, Material
 from fem.mesh import Mesh
 from fem.quadrature import Quadrature
@@ -32,7 +33,7 @@ from fem.quadrature import Quadrature
 # LDL^T halves the work of LU: the tangent of a potential is symmetric, but past a limit point not positive definite.
 DEFAULT_OPTIONS: Mapping[str, object] = {
     "snes_type": "newtonls",
-    "snes_linesearch_type": "bt",
+    "snes_linesearch_type": "basic",  # of what `fem.line_search` leaves of the step
     "snes_max_it": 25,
     "ksp_type": "preonly",
     "pc_type": "cholesky",
@@ -105,11 +106,13 @@ class Equilibrium:
         self._matrix = petsc_fem.create_matrix(self._tangent)
         self._matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
         self._matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
-        self._residual, self._x, self._external, self._lift = (petsc_fem.create_vector(space) for _ in range(4))
+        self._vectors = [petsc_fem.create_vector(space) for _ in range(6)]
+        self._residual, self._x, self._external, self._lift, self._x_trial, self._f_trial = self._vectors
         _assemble(self._external, *external_forces(space, mesh, tractions))
         self._applied_force = self._external.norm()
         self._nodal_force = 0.0
         self._supported = False
+        self._stuck = False
         if not self.material.update():
             raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
         self._round_off = self._round_off_level()
@@ -125,6 +128,7 @@ class Equilibrium:
         self._load_factor = load_factor
         self._supports.set_load_factor(load_factor)
         self._residuals = []
+        self._stuck = False
         self._x.array[:] = self.displacement.x.array[: self._x.local_size]
         self._snes.solve(None, self._x)
         self._show(self._x)
@@ -140,7 +144,7 @@ class Equilibrium:
 
     def destroy(self) -> None:
         """Free the PETSc objects. Collective, as PETSc wants it: hence not left to the garbage collector."""
-        for thing in (self._snes, self._matrix, self._residual, self._x, self._external, self._lift):
+        for thing in (self._snes, self._matrix, *self._vectors):
             thing.destroy()
 
     def _create_snes(self, prefix: str, options: Mapping[str, object]) -> PETSc.SNES:
@@ -148,6 +152,7 @@ class Equilibrium:
         snes.setFunction(self._compute_residual, self._residual)
         snes.setJacobian(self._compute_tangent, self._matrix)
         snes.setConvergenceTest(self._test_convergence)
+        snes.setLineSearchPreCheck(self._shorten_step)
         snes.setOptionsPrefix(prefix)
         database = PETSc.Options()
         added = [prefix + key for key in options if prefix + key not in database]
@@ -196,6 +201,28 @@ class Equilibrium:
         petsc_fem.set_bc(f, conditions, x0=x, alpha=-1.0)
         self.assembly_seconds += time.perf_counter() - start
 
+    def _shorten_step(self, x: PETSc.Vec, step: PETSc.Vec) -> None:
+        """Scale the step which SNES is about to subtract from x."""
+        residual = self._snes.getFunction()[0]
+        start = self._trial(x, residual)
+        slope = -residual.dot(step) if self._supported else np.nan
+
+        def trial(part: float) -> Trial:
+            self._x_trial.waxpy(-part, step, x)
+            self._compute_residual(self._snes, self._x_trial, self._f_trial)
+            return self._trial(self._x_trial, self._f_trial)
+
+        part = step_length(start, slope, trial)
+        self._stuck = part == 0.0
+        step.scale(part)
+
+    def _trial(self, x: PETSc.Vec, residual: PETSc.Vec) -> Trial:
+        norm = residual.norm()
+        if not np.isfinite(norm):
+            return Trial(np.nan, np.nan, np.nan)
+        stored, work = self.material.energy(), self._load_factor * self._external.dot(x)
+        return Trial(stored - work, np.finfo(float).eps * (abs(stored) + abs(work)), norm)
+
     def _compute_tangent(self, snes: PETSc.SNES, x: PETSc.Vec, matrix: PETSc.Mat, preconditioner: PETSc.Mat) -> None:
         self._ask_law(x)
         start = time.perf_counter()
@@ -207,6 +234,8 @@ class Equilibrium:
     def _test_convergence(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
         residual = norms[2]
         self._residuals.append(residual)
+        if self._stuck:
+            return int(PETSc.SNES.ConvergedReason.DIVERGED_LINE_SEARCH)
         if not np.isfinite(residual):
             return int(PETSc.SNES.ConvergedReason.DIVERGED_FNORM_NAN)
         if self._supported and residual <= max(self._tolerance * self._nodal_force, self._round_off):

@@ -45,6 +45,9 @@ class Quadrature:
         self.points, self._weights = basix.make_quadrature(domain.basix_cell(), degree)
         self._cells = np.arange(domain.topology.index_map(domain.topology.dim).size_local, dtype=np.int32)
         self.size = self._cells.size * len(self._weights)
+        # Compiling is collective, and some ranks alone may ask for coordinates later: so it is done here.
+        self._volume_ratio = self.expression(abs(ufl.JacobianDeterminant(domain)))
+        self._position = self.expression(ufl.SpatialCoordinate(domain))
 
     def function(self, shape: tuple[int, ...]) -> dfem.Function:
         """A field of tensors of that shape, known at the points (zero to begin with)."""
@@ -70,12 +73,11 @@ class Quadrature:
 
     def weights(self) -> Float[np.ndarray, " n"]:
         """dV of each point: weight of the rule times the volume ratio of the cell; sums to the volume."""
-        ratio = self.evaluate(self.expression(abs(ufl.JacobianDeterminant(self.domain))))
-        return ratio * np.tile(self._weights, self._cells.size)
+        return self.evaluate(self._volume_ratio) * np.tile(self._weights, self._cells.size)
 
     def coordinates(self) -> Float[np.ndarray, "n gdim"]:
         """X of each point."""
-        return self.evaluate(self.expression(ufl.SpatialCoordinate(self.domain)))
+        return self.evaluate(self._position)
 
     def cell_mean(self, values: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " cells"]:
         """Volume average of a scalar over each cell of this rank."""

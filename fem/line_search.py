@@ -1,0 +1,63 @@
+"""How far to go along a Newton step.
+
+|R| is a poor guide in finite elasticity: a good step which bends a slender body stretches it first, and |R| rises
+tenfold before it falls. The potential energy Pi = int W dV - load_factor * f . u knows better, as equilibrium is its
+minimum; its slope along the step is R . du. So a step is taken in full where Pi falls enough (Armijo), and shortened
+where it does not, or where the law cannot be evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+_SUFFICIENT = 1e-4  # part of the decrease promised by the slope
+_SHORTEST = 2.0**-12
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The body part of the way along a step.
+
+    Attributes:
+        potential: Pi, the same on all ranks; NaN where the law cannot be evaluated.
+        noise: size of what is summed up in Pi, times machine epsilon.
+        residual: |R|.
+    """
+
+    potential: float
+    noise: float
+    residual: float
+
+
+def step_length(start: Trial, slope: float, trial: Callable[[float], Trial]) -> float:
+    """The part of the step to take, in (0, 1], or 0 when no part will do.
+
+    Args:
+        start: where the step begins.
+        slope: d Pi along the step, R . du. NaN asks for nothing but that the law can be evaluated (while prescribed
+            displacements change, Pi may well rise). Positive slopes mean that the tangent is not positive definite:
+            there |R| has to fall instead.
+        trial: evaluates the body at a part of the step.
+    """
+    part = 1.0
+    while part >= _SHORTEST:
+        there = trial(part)
+        if np.isfinite(there.potential):
+            if np.isnan(slope):
+                return part
+            if slope < 0.0:
+                # differences below the noise say nothing: Newton is at its end there and the full step is right
+                rise = there.potential - start.potential - _SUFFICIENT * part * slope
+                if rise <= 10.0 * max(start.noise, there.noise):
+                    return part
+                # minimum of the parabola through both values and the slope, not too far from halving
+                curvature = 2.0 * (there.potential - start.potential - slope * part) / part**2
+                part = float(np.clip(-slope / curvature, 0.1 * part, 0.5 * part))
+                continue
+            if there.residual <= (1.0 - _SUFFICIENT * part) * start.residual:
+                return part
+        part *= 0.5
+    return 0.0
