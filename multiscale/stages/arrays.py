@@ -1,0 +1,24 @@
+"""Named arrays that one stage leaves for another, in HDF5: plain numbers, nothing to execute, the same bytes for the same numbers."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy import ndarray
+
+
+def write_arrays(path: Path, arrays: Mapping[str, ndarray]) -> None:
+    """Write arrays by name, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    with h5py.File(partial, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=np.asarray(array))
+    os.replace(partial, path)
+
+
+def read_arrays(path: Path) -> dict[str, ndarray]:
+    """All arrays of a file by name."""
+    with h5py.File(path, "r") as file:
+        return {name: np.asarray(file[name][()]) for name in file}

@@ -1,0 +1,104 @@
+"""What a run takes from outside: the crystal, the reference model, the meshes; tried before anything is computed."""
+
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.calculator import Calculator
+from ase.io import read
+
+import atomistic
+from multiscale.configuration import Configuration, ConfigurationError
+
+
+def read_crystal(configuration: Configuration) -> Atoms:
+    """The crystal as the configuration describes it.
+
+    Raises:
+        ConfigurationError: where the file cannot be read.
+        InvalidCrystal: for what is no crystal.
+    """
+    crystal = configuration.crystal
+    if crystal.file is None:
+        atoms = bulk(crystal.element, crystal.structure, a=crystal.lattice_constant_angstrom)
+    else:
+        atoms = _read_atoms(crystal.file)
+    atomistic.check_crystal(atoms)
+    return atoms
+
+
+def _read_atoms(path: Path) -> Atoms:
+    try:
+        atoms = read(path)
+    except Exception as error:  # every format of ASE has its own exceptions
+        raise ConfigurationError(f"{path}: ASE cannot read a crystal from it ({error}); expected extxyz, CIF, VASP ...") from error
+    if not isinstance(atoms, Atoms):
+        raise ConfigurationError(f"{path}: holds {len(atoms)} structures, expected one crystal")
+    return atoms
+
+
+def reference_model(configuration: Configuration) -> Calculator:
+    """The calculator that labels configurations.
+
+    Raises:
+        UnknownReference: where its name or parameters are not known.
+    """
+    return atomistic.reference_calculator(configuration.reference.name, **configuration.reference.parameters)
+
+
+def check_inputs(configuration: Configuration, path: str | Path) -> None:
+    """Try everything that a run needs from outside, so that a mistake shows in seconds and not after the training.
+
+    Raises:
+        ConfigurationError: naming the place in the TOML file at `path`.
+    """
+    try:
+        atoms = read_crystal(configuration)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: [crystal] {error}") from error
+    try:
+        calculator = reference_model(configuration)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: [reference] {error}") from error
+    _check_reference(configuration, atoms, calculator, path)
+    structure, truth = configuration.structure, configuration.truth
+    _check_mesh(structure.mesh, configuration, f"{path}: [structure]")
+    if truth.mesh != structure.mesh:
+        _check_mesh(truth.mesh, configuration, f"{path}: [truth]")
+
+
+def _check_reference(configuration: Configuration, atoms: Atoms, calculator: Calculator, path: str | Path) -> None:
+    """One evaluation tells whether the model knows the elements and gives what training needs."""
+    name = configuration.reference.name
+    elements = ", ".join(sorted(set(atoms.get_chemical_symbols())))
+    atoms = atoms.copy()
+    atoms.calc = calculator
+    try:
+        values = (atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress())
+    except Exception as error:  # a calculator raises what it likes
+        raise ConfigurationError(
+            f"{path}: [reference] name = {name!r}: cannot compute the crystal of {elements} ({error}); expected a model that knows "
+            "its elements and gives energy, forces and stress"
+        ) from error
+    if not all(np.isfinite(value).all() for value in values):
+        raise ConfigurationError(
+            f"{path}: [reference] name = {name!r}: its energy, forces or stress of the crystal are not finite; "
+            "check the lattice constant and the parameters"
+        )
+
+
+def _check_mesh(mesh: Path, configuration: Configuration, place: str) -> None:
+    import fem
+
+    structure = configuration.structure
+    try:
+        named = fem.read_mesh(mesh)
+        for key, surfaces in (("clamp", structure.clamp), ("traction_gpa", tuple(structure.traction_gpa))):
+            for surface in surfaces:
+                place_of_surface = f"[structure] {key}: surface {surface!r}"
+                named.facets(surface)
+    except fem.MeshNameError as error:
+        raise ConfigurationError(f"{place} mesh = {str(mesh)!r} and {place_of_surface}: {error}") from error
+    except fem.MeshError as error:
+        raise ConfigurationError(f"{place} {error}") from error

@@ -1,0 +1,90 @@
+"""Stage 2: a neural network potential is trained on the labelled configurations and tested on those held out."""
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.io import read
+
+import atomistic
+from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, NeuralPotential, TrainingSettings
+from multiscale.configuration import Potential
+from multiscale.stages.arrays import write_arrays
+from multiscale.stages.engine import Finding, Job, Stage
+from multiscale.stages.reference import CONFIGURATIONS
+
+POTENTIAL_FILE = "potential.safetensors"
+HELD_OUT = "held_out.h5"
+HISTORY = "history.h5"
+
+
+def train_potential(job: Job) -> Finding:
+    """Train, with a checkpoint after each cycle, and predict the held-out configurations."""
+    configurations = read(job.upstream("reference", CONFIGURATIONS), index=":")
+    split = {name: [atoms for atoms in configurations if atoms.info["split"] == name] for name in ("train", "test")}
+    torch.set_num_threads(job.threads)
+    training = atomistic.train(
+        split["train"],
+        settings(job.configuration.potential),
+        seed=job.configuration.seed,
+        checkpoint=job.folder / "checkpoint.safetensors",
+        progress=job.progress,
+    )
+    torch.set_num_threads(1)
+    training.potential.save(job.folder / POTENTIAL_FILE)
+    held_out = predictions(training.potential, split["test"])
+    write_arrays(job.folder / HELD_OUT, held_out)
+    write_arrays(job.folder / HISTORY, {"history": training.history})
+    metrics = {
+        "nnp_energy_rmse_mev_atom": rmse(held_out["energy"], held_out["energy_reference"]),
+        "nnp_force_rmse_ev_a": rmse(held_out["force"], held_out["force_reference"]),
+        "nnp_stress_rmse_gpa": rmse(held_out["stress"], held_out["stress_reference"]),
+        "nnp_parameters": sum(tensor.numel() for layers in training.potential.networks.values() for layer in layers for tensor in layer),
+    }
+    return Finding(
+        f"trained on {len(split['train'])}, held out {len(split['test'])}: {metrics['nnp_energy_rmse_mev_atom']:.2f} meV/atom, "
+        f"{1e3 * metrics['nnp_force_rmse_ev_a']:.1f} meV/A, {metrics['nnp_stress_rmse_gpa']:.3f} GPa (RMSE)",
+        metrics,
+    )
+
+
+def settings(potential: Potential) -> TrainingSettings:
+    """The configuration in the terms of the atomistic room."""
+    return TrainingSettings(
+        cutoff_over_nearest=potential.cutoff_over_nearest,
+        radial=potential.radial_functions,
+        angular=potential.angular_functions,
+        hidden=potential.hidden,
+        cycles=potential.cycles,
+        iterations=potential.iterations_per_cycle,
+        energy_error=potential.energy_error_ev_atom,
+        force_error=potential.force_error_ev_angstrom,
+        stress_error=potential.stress_error_gpa,
+    )
+
+
+def predictions(potential: NeuralPotential, structures: list[Atoms]) -> dict[str, np.ndarray]:
+    """Predicted and reference energies (meV an atom), force components (eV/A) and stress components (GPa), flat."""
+    predicted = atomistic.predict_all(potential, structures)
+    sizes = np.array([len(atoms) for atoms in structures])
+    return {
+        "energy": 1e3 * np.array([one.energy for one in predicted]) / sizes,
+        "energy_reference": 1e3 * np.array([atoms.get_potential_energy() for atoms in structures]) / sizes,
+        "force": np.concatenate([one.forces.ravel() for one in predicted]),
+        "force_reference": np.concatenate([atoms.get_forces().ravel() for atoms in structures]),
+        "stress": EV_PER_CUBIC_ANGSTROM_IN_GPA * np.array([one.stress for one in predicted]).ravel(),
+        "stress_reference": EV_PER_CUBIC_ANGSTROM_IN_GPA * np.array([atoms.get_stress(voigt=False) for atoms in structures]).ravel(),
+    }
+
+
+def rmse(prediction: np.ndarray, reference: np.ndarray) -> float:
+    """Root mean square error."""
+    return float(np.sqrt(np.mean((prediction - reference) ** 2)))
+
+
+POTENTIAL = Stage(
+    name="potential",
+    reads=("seed", "potential"),
+    needs=("reference",),
+    outputs=(POTENTIAL_FILE, HELD_OUT, HISTORY),
+    work=train_potential,
+)
