@@ -1,0 +1,233 @@
+"""Fitting an orbit law to strain-stress data.
+
+A start draws random neurons, picks the most useful by orthogonal matching pursuit (Pati, Rezaiifar and Krishnaprasad, Asilomar 1993),
+and is improved by Levenberg-Marquardt on some of the states; the states held out choose among the starts; the best is
+then polished on all states.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from multiscale.dataset import StressStrainData
+from multiscale.domain import Domain
+from multiscale.levenberg_marquardt import Minimum, levenberg_marquardt
+from multiscale.observations import Observations
+from multiscale.orbit_fit import OrbitFit, quadratic_columns
+from multiscale.orbit_network import OrbitLaw
+from multiscale.reference_state import FitError, ReferenceState, ReferenceStress
+from multiscale.strain import SHEAR_DOUBLING, determinant, strain_norm_components, stress_tensor
+from multiscale.symmetry import PointGroup
+
+Progress = Callable[[float, str], None]
+
+CANDIDATES: Final = 200
+"""Random neurons that a start is picked from."""
+
+WEIGHT_RANGE: Final = (1.0, 4.0)
+"""Norms of their weights times the strain scale: how sharply a neuron switches within the data."""
+
+SHORT, LONG = 100, 400
+"""Iterations of a start, and of the polish."""
+
+PRIOR: Final = 30.0
+"""Standard deviation of the dimensionless neuron parameters (OrbitFit)."""
+
+HELD_OUT: Final = 0.2
+"""Share of the states that choose among the starts."""
+
+GROWTH_MARGIN: Final = 0.9
+"""The growth term starts at this fraction of the smallest det F of the data."""
+
+GROWTH_STIFFNESS: Final = 10.0
+"""Its modulus in units of the mean diagonal elastic constant."""
+
+POOR_FIT: Final = 1e-3
+"""Normalised mean square error of stress, beyond twice that of the data's own noise, which is worth a warning."""
+
+
+class TooFewStates(FitError):
+    """Fewer numbers than unknowns."""
+
+
+class PoorFit(UserWarning):
+    """The fitted law misses its own data."""
+
+
+def normalised_mse(prediction: ndarray, reference: ndarray) -> float:
+    """Mean square error over mean square of the reference."""
+    reference = np.asarray(reference)
+    return float(np.mean((np.asarray(prediction) - reference) ** 2) / np.mean(reference**2))
+
+
+def fit(
+    data: StressStrainData,
+    symmetry: PointGroup,
+    *,
+    neurons: int = 12,
+    seed: int = 0,
+    starts: int = 8,
+    progress: Progress | None = None,
+    reference_stress: ReferenceStress = "zero",
+) -> OrbitLaw:
+    """The orbit law of a material from its strain-stress data, of which W, P and A are each optional.
+
+    The elastic constants are those of `data.reference_tangent`, exactly; they are fitted where it is missing. States
+    flagged inadmissible are left out. The same data, arguments and machine give the same law.
+
+    Args:
+        data: at least as many numbers as unknowns (eight a neuron, and what is fitted at F = I).
+        symmetry: the group that the law is to have.
+        neurons: of the hidden layer, before the group's images are written out.
+        seed: of the candidates and the held-out states.
+        starts: the best of so many is kept.
+        progress: called with the fraction done and a message.
+        reference_stress: at F = I: "zero", "fit", or its value in GPa.
+
+    Raises:
+        FitError: one of TooFewStates, ContradictorySymmetry, ContradictoryReferenceStress, or itself.
+    """
+    report = progress or (lambda fraction, message: None)
+    if neurons < 1 or starts < 1:
+        raise FitError(f"neurons is {neurons} and starts is {starts}, expected at least 1 of each")
+    if data.energy is None and data.first_piola is None and data.tangent is None:
+        raise FitError("the data have neither energy nor stress nor tangent, expected at least one of them")
+    if not data.admissible.any():
+        raise TooFewStates(f"none of the {len(data)} states is admissible; sample at smaller strains")
+    data = data.select(data.admissible)
+    rng = np.random.default_rng(seed)
+    everything = least_squares_problem(data, symmetry, neurons, ReferenceState.of(data, symmetry, reference_stress))
+    held_out = held_out_states(len(data), rng)
+    check_enough_states(everything, held_out)
+    training, validation = everything.on(~held_out), everything.on(held_out)
+    found: list[tuple[float, Minimum]] = []
+    for start in range(starts):
+        initial = matching_pursuit(training, rng)
+        minimum = levenberg_marquardt(training.residual, training.linearisation, initial, iterations=SHORT)
+        found.append((validation.chi_square(minimum.parameters), minimum))
+        report((start + 1) / (starts + 3), f"start {start + 1} of {starts}: held-out chi square {found[-1][0]:.3g} a number")
+    best = min(found, key=lambda pair: pair[0])[1]
+    polished = levenberg_marquardt(everything.residual, everything.linearisation, best.parameters, iterations=LONG)
+    law = law_of(everything, polished.parameters, data)
+    warn_if_poor(law, data)
+    chi_square = everything.chi_square(polished.parameters)
+    report(1.0, f"polished in {polished.iterations} iterations: chi square {chi_square:.3g} a number")
+    return law
+
+
+def least_squares_problem(
+    data: StressStrainData, group: PointGroup, neurons: int, reference: ReferenceState
+) -> OrbitFit:
+    """The problem on all states, with its scales: strain from the states, stiffness from what is known or from Hooke's law."""
+    observations = Observations.of(data)
+    strain = strain_norm_components(observations.strain)
+    # the half-width of a box in which strains like these are spread evenly
+    s = float(np.sqrt(3.0 * np.mean(strain**2)))
+    if s == 0.0:
+        raise FitError("no state is strained: F is a rotation in all of them; expected strained states")
+    stiffness = reference.stiffness
+    if len(reference.stiffness_basis):
+        columns = quadratic_columns(observations.strain, reference.stiffness_basis, reference.stress_basis)
+        rows = (observations.rows @ columns[:, observations.columns]).reshape(observations.count, -1)
+        coefficients = np.linalg.lstsq(rows, observations.targets.ravel())[0]
+        m = len(reference.stiffness_basis)
+        if np.linalg.matrix_rank(rows[:, :m]) < m:
+            raise TooFewStates(
+                f"{len(data)} states do not determine the {m} elastic constants of {group.name}; add strains in other directions"
+            )
+        stiffness = np.einsum("m,mij->ij", coefficients[:m], reference.stiffness_basis)
+    K = float(np.linalg.norm(np.diag(stiffness)) / np.sqrt(6.0))
+    if not (np.isfinite(K) and K > 0.0):
+        raise FitError(f"the elastic constants at F = I have diagonal {np.diag(stiffness).tolist()} GPa, expected a stiff material")
+    return OrbitFit(observations, group, neurons, reference, strain_scale=s, stiffness_scale=K, prior=PRIOR)
+
+
+def held_out_states(states: int, rng: np.random.Generator) -> Bool[ndarray, "states"]:
+    """Which states choose among the starts: a fifth, at least one."""
+    held_out = np.zeros(states, dtype=bool)
+    held_out[rng.permutation(states)[: max(1, round(HELD_OUT * states))]] = True
+    return held_out
+
+
+def check_enough_states(problem: OrbitFit, held_out: Bool[ndarray, "n"]) -> None:
+    """Refuse a network with more unknowns than there are numbers to fit."""
+    states, used = len(held_out), int((~held_out).sum())
+    numbers = used * len(problem.observations.columns)
+    if numbers < problem.unknowns:
+        affordable = max((numbers - problem.unknowns) // 8 + problem.neurons, 0)
+        raise TooFewStates(
+            f"{states} admissible states give {numbers} numbers ({states - used} states are held out), fewer than the "
+            f"{problem.unknowns} unknowns of {problem.neurons} neurons; add states, or use at most {affordable} neurons"
+        )
+
+
+def matching_pursuit(problem: OrbitFit, rng: np.random.Generator) -> Float[ndarray, "p"]:
+    """Parameters to start from: of random neurons, the ones that explain most, each beside those already picked."""
+    w = rng.normal(size=(CANDIDATES, 6))
+    # directions uniform in the space of symmetric tensors; lengths log-uniform
+    length = np.exp(rng.uniform(*np.log(WEIGHT_RANGE), size=CANDIDATES))
+    w *= (length / np.linalg.norm(w, axis=1))[:, None] / np.sqrt(SHEAR_DOUBLING)
+    b = 0.7 * length * rng.normal(size=CANDIDATES)
+    rows, target = problem.candidate_rows(w, b), problem.target
+    rows, linear = rows[:, :CANDIDATES] / np.linalg.norm(rows[:, :CANDIDATES], axis=0), rows[:, CANDIDATES:]
+    remaining, residual = rows.copy(), target.copy()
+    basis, _ = np.linalg.qr(linear)
+    remaining -= basis @ (basis.T @ remaining)
+    residual -= basis @ (basis.T @ residual)
+    picked: list[int] = []
+    for _ in range(problem.neurons):
+        norm = np.linalg.norm(remaining, axis=0)
+        # a candidate that is nearly spanned by those picked would enter with a huge amplitude
+        gain = np.where(norm > 1e-4, np.abs(residual @ remaining) / np.maximum(norm, 1e-4), -1.0)
+        gain[picked] = -1.0
+        picked.append(int(np.argmax(gain)))
+        direction = remaining[:, picked[-1]] / norm[picked[-1]]
+        remaining -= np.outer(direction, direction @ remaining)
+        residual -= direction * (direction @ residual)
+    w, b = w[picked], b[picked]
+    rows = problem.candidate_rows(w, b)
+    normal = rows.T @ rows
+    ridge = np.diag(1.0 / problem.prior**2 + 1e-10 * np.diag(normal))
+    coefficients = np.linalg.solve(normal + ridge, rows.T @ target)
+    return np.concatenate([w.ravel(), b, coefficients])
+
+
+def law_of(problem: OrbitFit, parameters: Float[ndarray, "p"], data: StressStrainData) -> OrbitLaw:
+    """The law with these parameters, in GPa."""
+    s, K, reference = problem.strain_scale, problem.stiffness_scale, problem.reference
+    w, b, v, rest = problem.split(parameters)
+    m = len(reference.stiffness_basis)
+    stiffness = reference.stiffness + K * np.einsum("m,mij->ij", rest[:m], reference.stiffness_basis)
+    stress = reference.stress + K * s * rest[m:] @ reference.stress_basis
+    return OrbitLaw(
+        point_group=problem.group,
+        weights=w / s,
+        biases=b,
+        amplitudes=v * K * s**2,
+        constants=problem.group.project_stiffness(stiffness),
+        reference_stress=stress_tensor(problem.group.project_stress(stress)),
+        growth_modulus=GROWTH_STIFFNESS * K,
+        growth_threshold=GROWTH_MARGIN * min(1.0, float(determinant(data.deformation_gradient).min())),
+        domain=Domain(problem.observations.strain, problem.group),
+        provenance={**data.provenance, "states": str(len(data)), "temperature": f"{data.temperature:g} K"},
+    )
+
+
+def warn_if_poor(law: OrbitLaw, data: StressStrainData) -> None:
+    """Say so where the law misses the stress of its own data by more than their noise explains."""
+    if data.first_piola is None:
+        return
+    miss = normalised_mse(law.evaluate(data.deformation_gradient, tangent=False).first_piola, data.first_piola)
+    error = np.zeros(1) if data.first_piola_error is None else data.first_piola_error
+    noise = float(np.mean(error**2) / np.mean(data.first_piola**2))
+    if miss > POOR_FIT + 2.0 * noise:
+        warnings.warn(
+            f"the law misses the stress of its own data by a normalised mean square error of {miss:.2g} (their noise is {noise:.2g}, "
+            f"{POOR_FIT:g} is expected besides); use more neurons, or check the data and the symmetry",
+            PoorFit,
+            stacklevel=3,
+        )

@@ -1,0 +1,2 @@
+"""stub"""
+def compiled(terms): return None

@@ -1,0 +1,128 @@
+"""Strain-stress data of a crystal at 0 K: a strain design, each state relaxed internally at fixed F by an interatomic model.
+
+The reference F = I is the primitive cell relaxed by the same model. A neural potential gives W, P and the exact relaxed tangent A; any
+other ASE calculator gives W and P, and A at F = I alone, by central differences of its stress.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from ase.stress import voigt_6_to_full_3x3_stress
+from jaxtyping import Float
+from numpy import ndarray
+
+import atomistic
+from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, CauchyBorn, NeuralCalculator, NeuralPotential, RelaxedCrystal
+from multiscale.dataset import StressStrainData
+from multiscale.design import strain_design
+from multiscale.strain import stiffness_tensor
+
+Progress = Callable[[float, str], None]
+
+BATCH = 32
+"""States between two calls of `progress`."""
+
+
+def sample(
+    atoms: Atoms,
+    potential: NeuralPotential | Calculator,
+    *,
+    max_strain: float = 0.06,
+    states: int = 100,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> StressStrainData:
+    """Relaxed energy, stress and tangent (GPa) at `states` strains, each log-strain component up to `max_strain`.
+
+    Raises:
+        InvalidCrystal, UnknownElement, InvalidDesign: for the user's mistakes.
+        RelaxationFailed: where the crystal, or a strained cell under a plain ASE calculator, does not relax.
+    """
+    F = strain_design(states, max_strain, seed)
+    calculator = NeuralCalculator(potential) if isinstance(potential, NeuralPotential) else potential
+    reference = atomistic.relax_crystal(atoms, calculator)
+    described: dict[str, Any] = {
+        "reference_stress": EV_PER_CUBIC_ANGSTROM_IN_GPA * reference.stress,
+        "crystal": crystal_record(reference.atoms),
+        "provenance": {
+            "model": type(potential).__name__,
+            "design": f"Sobol, {states} states, max_strain {max_strain}, seed {seed}",
+            "versions": ", ".join(f"{name} {version(name)}" for name in ("ase", "numpy", "torch")),
+        },
+    }
+    if isinstance(potential, NeuralPotential):
+        return _sample_neural(F, reference, potential, described, progress)
+    return _sample_calculator(F, reference, calculator, described, progress)
+
+
+def crystal_record(atoms: Atoms) -> dict[str, Any]:
+    """A crystal as JSON-able numbers: atomic numbers, cell rows and positions in Angstrom."""
+    return {
+        "numbers": atoms.numbers.tolist(),
+        "cell": atoms.cell.array.tolist(),
+        "positions": atoms.positions.tolist(),
+    }
+
+
+def crystal_from_record(record: Any) -> Atoms:
+    """The crystal that `crystal_record` describes."""
+    return Atoms(numbers=record["numbers"], cell=record["cell"], positions=record["positions"], pbc=True)
+
+
+def _sample_neural(
+    F: Float[ndarray, "n 3 3"],
+    reference: RelaxedCrystal,
+    potential: NeuralPotential,
+    described: dict[str, Any],
+    progress: Progress | None,
+) -> StressStrainData:
+    law = CauchyBorn(reference.atoms, potential)
+    identity = law.evaluate(np.eye(3)[None])
+    parts = []
+    for start in range(0, len(F), BATCH):
+        parts.append(law.evaluate(F[start : start + BATCH]))
+        if progress is not None:
+            done = min(start + BATCH, len(F))
+            progress(done / len(F), f"{done} states")
+    return StressStrainData(
+        deformation_gradient=F,
+        energy=EV_PER_CUBIC_ANGSTROM_IN_GPA * np.concatenate([part.energy for part in parts]),
+        first_piola=EV_PER_CUBIC_ANGSTROM_IN_GPA * np.concatenate([part.first_piola for part in parts]),
+        tangent=EV_PER_CUBIC_ANGSTROM_IN_GPA * np.concatenate([part.tangent for part in parts if part.tangent is not None]),
+        admissible=np.concatenate([part.stable for part in parts]),
+        reference_tangent=EV_PER_CUBIC_ANGSTROM_IN_GPA * identity.tangent[0] if identity.tangent is not None else None,
+        **described,
+    )
+
+
+def _sample_calculator(
+    F: Float[ndarray, "n 3 3"],
+    reference: RelaxedCrystal,
+    calculator: Calculator,
+    described: dict[str, Any],
+    progress: Progress | None,
+) -> StressStrainData:
+    volume = reference.atoms.get_volume()
+    energy, stress = np.empty(len(F)), np.empty((len(F), 3, 3))
+    for k, deformation_gradient in enumerate(F):
+        strained = atomistic.deform(reference.atoms, deformation_gradient)
+        relaxed = atomistic.relax_positions(strained, calculator)
+        energy[k] = (relaxed.get_potential_energy() - reference.energy) / volume
+        cauchy = np.asarray(voigt_6_to_full_3x3_stress(relaxed.get_stress()))
+        stress[k] = atomistic.first_piola(cauchy, deformation_gradient)
+        if progress is not None:
+            progress((k + 1) / len(F), f"{k + 1} states")
+    constants = atomistic.elastic_constants(reference.atoms, calculator)
+    return StressStrainData(
+        deformation_gradient=F,
+        energy=EV_PER_CUBIC_ANGSTROM_IN_GPA * energy,
+        first_piola=EV_PER_CUBIC_ANGSTROM_IN_GPA * stress,
+        # at a stress-free F = I the tangent A is the stiffness
+        reference_tangent=EV_PER_CUBIC_ANGSTROM_IN_GPA * stiffness_tensor(constants),
+        **described,
+    )
+

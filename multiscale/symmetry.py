@@ -1,0 +1,183 @@
+"""Material symmetry: the point group of a crystal, and what is invariant under it.
+
+A potential of C = F^T F cannot see an inversion, so only the proper parts of a point group's operations matter: the 32
+point groups fall into 11 Laue classes. A group is kept as its proper rotations in laboratory axes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import spglib
+from ase import Atoms
+from jaxtyping import Float
+from numpy import ndarray
+
+from multiscale.strain import UPPER_COLUMNS, UPPER_ROWS, strain_action
+
+SYMMETRY_TOLERANCE = 1e-5
+"""Distance (Angstrom) below which two positions are the same for the symmetry search."""
+
+LAUE_CLASS_MEMBERS: dict[str, tuple[str, ...]] = {
+    "-1": ("1", "-1"),
+    "2/m": ("2", "m", "2/m"),
+    "mmm": ("222", "mm2", "mmm"),
+    "4/m": ("4", "-4", "4/m"),
+    "4/mmm": ("422", "4mm", "-42m", "4/mmm"),
+    "-3": ("3", "-3"),
+    "-3m": ("32", "3m", "-3m"),
+    "6/m": ("6", "-6", "6/m"),
+    "6/mmm": ("622", "6mm", "-6m2", "6/mmm"),
+    "m-3": ("23", "m-3"),
+    "m-3m": ("432", "-43m", "m-3m"),
+}
+"""Laue class -> the point groups in it (Hermann-Mauguin symbols)."""
+
+LAUE_CLASS_OF = {point_group: laue for laue, members in LAUE_CLASS_MEMBERS.items() for point_group in members}
+
+
+class UnknownPointGroup(ValueError):
+    """The symbol is none of the 32 crystallographic point groups."""
+
+
+class NoSymmetryFound(ValueError):
+    """spglib could not analyse the crystal."""
+
+
+def rotation(axis: Sequence[float], degrees: float) -> Float[ndarray, "3 3"]:
+    """Rotation about `axis` (Rodrigues): R = cos I + sin [n]x + (1 - cos) n n^T."""
+    n = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
+    cross = np.array([[0.0, -n[2], n[1]], [n[2], 0.0, -n[0]], [-n[1], n[0], 0.0]])
+    angle = np.deg2rad(degrees)
+    R = np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * np.outer(n, n)
+    # the entries of crystallographic rotations are 0, +-1/2, +-sqrt(3)/2, +-1: exact where a float can be
+    return np.where(np.abs(2.0 * R - np.round(2.0 * R)) < 1e-14, np.round(2.0 * R) / 2.0, R)
+
+
+X, Y, Z, DIAGONAL = (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)
+GENERATORS: dict[str, tuple[tuple[tuple[int, int, int], float], ...]] = {
+    "-1": (),
+    "2/m": ((Y, 180),),
+    "mmm": ((Z, 180), (X, 180)),
+    "4/m": ((Z, 90),),
+    "4/mmm": ((Z, 90), (X, 180)),
+    "-3": ((Z, 120),),
+    "-3m": ((Z, 120), (X, 180)),
+    "6/m": ((Z, 60),),
+    "6/mmm": ((Z, 60), (X, 180)),
+    "m-3": ((Z, 180), (X, 180), (DIAGONAL, 120)),
+    "m-3m": ((Z, 90), (DIAGONAL, 120)),
+}
+"""Laue class -> (axis, degrees) of generating rotations, standard settings (Nye, Physical Properties of Crystals, app. B):
+the unique axis along z, monoclinic along y; the two-fold axes of -3m and 6/mmm along x."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointGroup:
+    """The proper rotations of a point group, in laboratory axes.
+
+    Attributes:
+        name: Hermann-Mauguin symbol of the point group, e.g. "-43m".
+        rotations: (g, 3, 3), each with determinant +1; the identity is the first.
+        strain_action: (g, 6, 6), the matrices Q with Q e the strain components of R E R^T.
+    """
+
+    name: str
+    rotations: Float[ndarray, "g 3 3"] = field(repr=False)
+
+    @property
+    def laue_class(self) -> str:
+        """The Laue class, e.g. "m-3m": all that a potential of C can see."""
+        return LAUE_CLASS_OF[self.name]
+
+    @property
+    def order(self) -> int:
+        """Number of proper rotations g: 24 for m-3m."""
+        return len(self.rotations)
+
+    @cached_property
+    def strain_action(self) -> Float[ndarray, "g 6 6"]:
+        return strain_action(self.rotations)
+
+    @classmethod
+    def named(cls, symbol: str) -> "PointGroup":
+        """The group of one of the 32 Hermann-Mauguin symbols in the standard setting (see `GENERATORS`).
+
+        Raises:
+            UnknownPointGroup: where the symbol is none of the 32.
+        """
+        if symbol not in LAUE_CLASS_OF:
+            known = ", ".join(LAUE_CLASS_OF)
+            if symbol.lower().replace("_", " ") in {"isotropic", "transversely isotropic"}:
+                raise UnknownPointGroup(
+                    f"symmetry {symbol!r} is not a finite group and orbit networks average over finite groups only; "
+                    f"expected one of {known}"
+                )
+            raise UnknownPointGroup(f"point group {symbol!r} is not known, expected one of {known}")
+        generators = [rotation(axis, degrees) for axis, degrees in GENERATORS[LAUE_CLASS_OF[symbol]]]
+        return cls(symbol, closure(generators))
+
+    @classmethod
+    def of(cls, atoms: Atoms, tolerance: float = SYMMETRY_TOLERANCE) -> "PointGroup":
+        """The point group of a crystal as it lies in the laboratory; `tolerance` on positions in Angstrom.
+
+        Raises:
+            NoSymmetryFound: where spglib finds none at this tolerance.
+        """
+        cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+        dataset = spglib.get_symmetry_dataset(cell, symprec=tolerance)
+        if dataset is None:
+            raise NoSymmetryFound(
+                f"spglib finds no symmetry in {atoms.get_chemical_formula()} at {tolerance} A; "
+                "check the cell, or pass the group by PointGroup.named"
+            )
+        columns = atoms.cell.array.T
+        cartesian = columns @ np.asarray(dataset.rotations, dtype=float) @ np.linalg.inv(columns)
+        proper = cartesian * np.sign(np.linalg.det(cartesian))[:, None, None]
+        # a cell is symmetric only to the tolerance: the nearest orthogonal matrix, by the polar decomposition
+        left, _, right = np.linalg.svd(proper)
+        return cls(str(dataset.pointgroup).strip(), closure(list(left @ right)))
+
+    def invariant_stiffnesses(self) -> Float[ndarray, "m 6 6"]:
+        """A basis of the Voigt matrices C with Q^T C Q = C for all Q: m = 21 triclinic ... 3 cubic.
+
+        The range of the Reynolds operator C -> mean over the group of Q^T C Q.
+        """
+        unit = np.zeros((21, 6, 6))
+        unit[np.arange(21), UPPER_ROWS, UPPER_COLUMNS] = 1.0
+        unit[np.arange(21), UPPER_COLUMNS, UPPER_ROWS] = 1.0
+        images = np.array([self.project_stiffness(C) for C in unit]).reshape(21, 36)
+        return independent_rows(images).reshape(-1, 6, 6)
+
+    def invariant_stresses(self) -> Float[ndarray, "k 6"]:
+        """A basis of the Voigt stresses that the group leaves as they are: k = 6 triclinic ... 1 cubic."""
+        return independent_rows(np.array([self.project_stress(S) for S in np.eye(6)]))
+
+    def project_stiffness(self, C: Float[ndarray, "6 6"]) -> Float[ndarray, "6 6"]:
+        """The group's average of a Voigt stiffness."""
+        Q = self.strain_action
+        return np.asarray((np.swapaxes(Q, -1, -2) @ C @ Q).mean(axis=0))
+
+    def project_stress(self, S: Float[ndarray, "6"]) -> Float[ndarray, "6"]:
+        """The group's average of a Voigt stress (it acts on stress by Q^T, as on the gradient of W(Q e))."""
+        return np.asarray((S @ self.strain_action).mean(axis=0))
+
+
+def closure(generators: Sequence[Float[ndarray, "3 3"]]) -> Float[ndarray, "g 3 3"]:
+    """All distinct products of the generating rotations, the identity first."""
+    members = [np.eye(3)]
+    for member in members:  # grows while it is walked through
+        for generator in generators:
+            product = generator @ member
+            if min(np.abs(product - other).max() for other in members) > 1e-3:
+                if len(members) == 24:
+                    raise NoSymmetryFound("the rotations generate more than 24 elements: no crystallographic point group")
+                members.append(product)
+    return np.array(members)
+
+
+def independent_rows(rows: Float[ndarray, "n m"]) -> Float[ndarray, "r m"]:
+    """An orthonormal basis of the space that the rows span (by SVD; ranks of Reynolds images are clear-cut)."""
+    _, singular, basis = np.linalg.svd(rows)
+    return np.asarray(basis[: int((singular > 1e-9 * max(singular.max(), 1.0)).sum())])
