@@ -92,7 +92,8 @@ def _sample_neural(
         deformation_gradient=F,
         energy=EV_PER_CUBIC_ANGSTROM_IN_GPA * np.concatenate([part.energy for part in parts]),
         first_piola=EV_PER_CUBIC_ANGSTROM_IN_GPA * np.concatenate([part.first_piola for part in parts]),
-        tangent=EV_PER_CUBIC_ANGSTROM_IN_GPA * np.concatenate([part.tangent for part in parts if part.tangent is not None]),
+        tangent=EV_PER_CUBIC_ANGSTROM_IN_GPA
+        * np.concatenate([part.tangent for part in parts if part.tangent is not None]),
         admissible=np.concatenate([part.stable for part in parts]),
         reference_tangent=EV_PER_CUBIC_ANGSTROM_IN_GPA * identity.tangent[0] if identity.tangent is not None else None,
         **described,
@@ -125,4 +126,3 @@ def _sample_calculator(
         reference_tangent=EV_PER_CUBIC_ANGSTROM_IN_GPA * stiffness_tensor(constants),
         **described,
     )
-

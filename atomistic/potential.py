@@ -1,0 +1,196 @@
+"""Neural network potential of the Behler-Parrinello kind (Phys. Rev. Lett. 98 (2007) 146401).
+
+The energy is a sum over atoms of per-element networks of atom-centred descriptors,
+
+    E = sum_i N_{Z_i}(G_i),        N_Z(G) = e_Z + w_L . tanh(W_{L-1} ... tanh(W_1 G + b_1) ...) ,
+
+so it is extensive and invariant under translation, rotation and permutation of like atoms. Forces and the virial are exact
+derivatives: with the edge vectors r_ij and dE/dr_ij,
+
+    f_i = sum_j dE/dr_ij - sum_{j: i is neighbour of j} dE/dr_ji,        sigma V = sum_ij dE/dr_ij (x) r_ij.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.data import chemical_symbols
+from jaxtyping import Float
+from numpy import ndarray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from atomistic.descriptors import SymmetryFunctions
+from atomistic.neighbours import NeighbourTable, neighbour_table
+
+SCHEMA = "atomlaw.neural-potential/1"
+
+
+class UnknownElement(ValueError):
+    """A structure contains an element that the potential was not trained on."""
+
+
+class PotentialFileError(ValueError):
+    """A file is not a neural potential that this version can read."""
+
+
+Layers = tuple[tuple[Tensor, Tensor], ...]
+"""Weights (out, in) and biases (out,) of the layers of one network."""
+
+
+def network_energy(layers: Layers, descriptors: Float[Tensor, "atoms functions"]) -> Float[Tensor, "atoms"]:
+    """Atomic energies (eV) of one element's network: tanh layers, a linear one at the end."""
+    hidden = descriptors
+    for weight, bias in layers[:-1]:
+        hidden = torch.tanh(hidden @ weight.T + bias)
+    weight, bias = layers[-1]
+    return (hidden @ weight.T + bias)[:, 0]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Energy (eV), forces (eV/A) and Cauchy stress (eV/A^3, tension positive) of one structure."""
+
+    energy: float
+    forces: Float[ndarray, "atoms 3"]
+    stress: Float[ndarray, "3 3"]
+
+
+@dataclass(frozen=True)
+class NeuralPotential:
+    """Per-element networks of symmetry functions.
+
+    Attributes:
+        descriptors: the symmetry functions, with the elements known.
+        networks: the layers of each element's network, keyed by atomic number.
+        provenance: how the potential was made; goes into its file.
+    """
+
+    descriptors: SymmetryFunctions
+    networks: dict[int, Layers]
+    provenance: dict[str, str]
+
+    @property
+    def cutoff(self) -> float:
+        """Distance (Angstrom) beyond which atoms do not interact directly."""
+        return self.descriptors.cutoff
+
+    def check_elements(self, atoms: Atoms) -> None:
+        """Raises UnknownElement where `atoms` has an element outside the training set."""
+        unknown = sorted(set(atoms.numbers.tolist()) - set(self.descriptors.numbers))
+        if unknown:
+            raise UnknownElement(
+                f"element {', '.join(chemical_symbols[z] for z in unknown)} is unknown to the potential, which was trained on "
+                f"{', '.join(chemical_symbols[z] for z in self.descriptors.numbers)}"
+            )
+
+    def atomic_energies(
+        self, table: NeighbourTable, vectors: Float[Tensor, "atoms neighbours 3"] | None = None
+    ) -> Float[Tensor, "atoms"]:
+        """Energies (eV) of the atoms of a batch; `vectors` replaces the table's own, to differentiate by them."""
+        vectors = table.vectors if vectors is None else vectors
+        values = self.descriptors(vectors, table.neighbour_numbers, table.mask)
+        if len(self.networks) == 1:
+            (layers,) = self.networks.values()
+            return network_energy(layers, values)
+        energies = torch.zeros(len(values), dtype=values.dtype, device=values.device)
+        for number, layers in self.networks.items():
+            rows = torch.nonzero(table.numbers == number)[:, 0]
+            energies = energies.index_add(0, rows, network_energy(layers, values[rows]))
+        return energies
+
+    def predict(self, atoms: Atoms) -> Prediction:
+        """Energy, forces and stress of a structure; the stress is that of a full period of its cell.
+
+        Raises:
+            UnknownElement: where an element is not known.
+        """
+        self.check_elements(atoms)
+        table = neighbour_table(atoms, self.cutoff)
+        vectors = table.vectors.requires_grad_()
+        energy = self.atomic_energies(table).sum()
+        (pull,) = torch.autograd.grad(energy, vectors)
+        forces = pull.sum(1).index_add(0, table.index[table.mask], -pull[table.mask])
+        virial = torch.einsum("ami,amj->ij", pull, vectors.detach())
+        volume = atoms.get_volume() if all(atoms.pbc) else np.inf
+        return Prediction(
+            energy=energy.item(),
+            forces=forces.numpy(),
+            stress=(0.5 * (virial + virial.T)).numpy() / volume,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and a JSON header to a safetensors file, atomically."""
+        header = {
+            "schema": SCHEMA,
+            "descriptors": asdict(self.descriptors),
+            "layers": {str(number): len(layers) for number, layers in self.networks.items()},
+            "provenance": self.provenance,
+        }
+        tensors = {
+            f"{number}.{k}.{name}": tensor.detach().contiguous()
+            for number, layers in self.networks.items()
+            for k, layer in enumerate(layers)
+            for name, tensor in zip(("weight", "bias"), layer, strict=True)
+        }
+        path = Path(path)
+        partial = path.with_name(path.name + ".partial")
+        save_file(tensors, partial, metadata={"header": json.dumps(header)})
+        os.replace(partial, path)
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "cpu") -> "NeuralPotential":
+        """Read a potential; nothing in the file is executed.
+
+        Raises:
+            PotentialFileError: where the file is missing, truncated, foreign or of another schema.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise PotentialFileError(f"{path}: no such file; expected a neural potential (.safetensors)")
+        try:
+            with safe_open(path, framework="pt", device=device) as file:
+                header = json.loads((file.metadata() or {}).get("header", "null"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+        except (SafetensorError, json.JSONDecodeError, OSError) as error:
+            raise PotentialFileError(f"{path}: not a safetensors file that can be read ({error})") from error
+        if not isinstance(header, dict) or header.get("schema") != SCHEMA:
+            found = header.get("schema") if isinstance(header, dict) else None
+            raise PotentialFileError(f"{path}: schema {found!r}, expected {SCHEMA!r}")
+        try:
+            fields: dict[str, Any] = {name: _tupled(value) for name, value in header["descriptors"].items()}
+            networks = {
+                int(number): tuple(
+                    (tensors[f"{number}.{k}.weight"], tensors[f"{number}.{k}.bias"]) for k in range(count)
+                )
+                for number, count in header["layers"].items()
+            }
+            potential = cls(SymmetryFunctions(**fields), networks, dict(header["provenance"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise PotentialFileError(f"{path}: its header does not describe a neural potential ({error!r})") from error
+        for number, layers in networks.items():
+            width = potential.descriptors.count
+            for weight, bias in layers:
+                if weight.shape != (len(bias), width) or not (weight.isfinite().all() and bias.isfinite().all()):
+                    raise PotentialFileError(
+                        f"{path}: a layer of element {number} has shape {tuple(weight.shape)} or is not finite"
+                    )
+                width = len(bias)
+        return potential
+
+
+def _tupled(value: object) -> object:
+    """JSON lists back to the tuples of a frozen dataclass."""
+    return tuple(_tupled(item) for item in value) if isinstance(value, list) else value
+
+
+def predict_all(potential: NeuralPotential, structures: Sequence[Atoms]) -> list[Prediction]:
+    """Predictions for many structures, in order."""
+    return [potential.predict(atoms) for atoms in structures]

@@ -1,0 +1,41 @@
+"""Potentials and crystals of the atomistic tests: random networks, so that no property rests on one fitted potential."""
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+
+import atomistic
+
+
+def random_potential(
+    numbers: tuple[int, ...], *, nearest: float, cutoff: float, seed: int
+) -> atomistic.NeuralPotential:
+    """A potential with random weights; its forces are of the order of an eV/A."""
+    descriptors = atomistic.SymmetryFunctions.spread(numbers, nearest=nearest, cutoff=cutoff, radial=6, angular=3)
+    generator = np.random.default_rng(seed)
+
+    def layer(inputs: int, outputs: int) -> tuple[torch.Tensor, torch.Tensor]:
+        weight = generator.normal(0.0, inputs**-0.5, (outputs, inputs))
+        return torch.from_numpy(weight), torch.from_numpy(generator.normal(0.0, 0.5, outputs))
+
+    networks = {z: (layer(descriptors.count, 8), layer(8, 6), layer(6, 1)) for z in numbers}
+    return atomistic.NeuralPotential(descriptors, networks, {"made by": "tests"})
+
+
+@pytest.fixture(scope="session")
+def silicon() -> Atoms:
+    return bulk("Si", a=5.43)
+
+
+@pytest.fixture(scope="session")
+def small_training(silicon: Atoms) -> tuple[list[Atoms], atomistic.Training]:
+    """Stillinger-Weber configurations and a potential trained on them for a few seconds."""
+    reference = atomistic.reference_calculator("stillinger-weber")
+    relaxed = atomistic.relax_crystal(silicon, reference).atoms
+    groups = atomistic.default_groups(0.25)[:4]
+    configurations = atomistic.label_configurations(relaxed, reference, max_strain=0.06, seed=0, groups=groups)
+    settings = atomistic.TrainingSettings(radial=8, angular=5, hidden=(12, 12), cycles=4, iterations=150)
+    training = atomistic.train([a for a in configurations if a.info["split"] == "train"], settings, seed=0)
+    return configurations, training

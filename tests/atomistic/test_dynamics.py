@@ -1,0 +1,118 @@
+"""Thermal stress: honest error bars on series of known correlation, the ideal-gas limit, and a stress in hot silicon."""
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk
+from ase.calculators.calculator import Calculator, all_changes
+
+import atomistic
+from atomistic import time_average
+from atomistic.time_series import TooFewSamples, statistical_inefficiency
+
+
+def autoregressive(samples: int, correlation: float, generator: np.random.Generator) -> np.ndarray:
+    """x_t = c x_{t-1} + noise, stationary with unit variance; its inefficiency is (1 + c) / (1 - c)."""
+    x = np.empty(samples)
+    x[0] = generator.normal()
+    noise = generator.normal(0.0, np.sqrt(1.0 - correlation**2), samples)
+    for t in range(1, samples):
+        x[t] = correlation * x[t - 1] + noise[t]
+    return x
+
+
+def test_inefficiency_of_an_autoregressive_series() -> None:
+    generator = np.random.default_rng(0)
+    for correlation in (0.0, 0.5, 0.9):
+        expected = (1.0 + correlation) / (1.0 - correlation)
+        measured = np.mean([statistical_inefficiency(autoregressive(4000, correlation, generator)) for _ in range(20)])
+        assert measured == pytest.approx(expected, rel=0.15)
+
+
+def test_error_bars_cover() -> None:
+    """The true mean lies within one (two) standard errors in about 68 % (95 %) of repetitions."""
+    generator = np.random.default_rng(1)
+    deviations = []
+    for _ in range(300):
+        average = time_average(autoregressive(600, 0.8, generator)[:, None])
+        deviations.append(abs(average.mean[0]) / average.standard_error[0])
+    within = np.mean(np.array(deviations)[:, None] < [1.0, 2.0], axis=0)
+    assert 0.60 < within[0] < 0.76
+    assert 0.90 < within[1] < 0.98
+
+
+def test_equilibration_is_left_out() -> None:
+    generator = np.random.default_rng(2)
+    series = autoregressive(1000, 0.5, generator)
+    series[:200] += 20.0 * np.exp(-np.arange(200) / 40.0)
+    average = time_average(series[:, None])
+    assert 100 <= average.equilibration <= 500
+    assert abs(average.mean[0]) < 4.0 * average.standard_error[0]
+
+
+def test_too_few_samples_are_refused() -> None:
+    with pytest.raises(TooFewSamples, match="10 samples"):
+        time_average(np.zeros((10, 1)))
+    with pytest.raises(TooFewSamples, match="independent samples"):
+        time_average(np.linspace(0.0, 1.0, 100)[:, None])
+
+
+class NoInteraction(Calculator):
+    """Atoms that do not see each other: the stress is kinetic alone, sigma = -N k T / V."""
+
+    implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: object = None, system_changes: object = all_changes
+    ) -> None:
+        assert atoms is not None
+        self.results = {"energy": 0.0, "forces": np.zeros((len(atoms), 3)), "stress": np.zeros(6)}
+
+
+def test_ideal_gas() -> None:
+    crystal = bulk("Si", a=5.43)
+    F = np.diag([1.1, 1.0, 0.95])
+    answer = atomistic.thermal_stress(
+        crystal, NoInteraction(), F, temperature=300.0, steps=4000, seed=0, friction_per_ps=20.0
+    )
+    pressure = units.kB * 300.0 * answer.atoms / (answer.atoms / 2 * crystal.get_volume() * np.linalg.det(F))
+    expected = atomistic.first_piola(-pressure * np.eye(3), F)
+    assert (np.abs(answer.first_piola - expected) < 5.0 * answer.first_piola_error + 1e-12).all()
+    assert np.abs(np.diag(answer.first_piola_error)).max() < 0.05 * pressure
+
+
+def test_hot_silicon_pushes_outwards_and_repeats() -> None:
+    """At the 0 K lattice constant the 300 K stress is compressive: about -3 K alpha T, a few tenths of a GPa."""
+    calculator = atomistic.reference_calculator("stillinger-weber")
+    crystal = atomistic.relax_crystal(bulk("Si", a=5.43), calculator).atoms
+    first, second = (
+        atomistic.thermal_stress(crystal, calculator, np.eye(3), temperature=300.0, steps=800, seed=3, minimum_atoms=16)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.first_piola, second.first_piola)
+    P = first.first_piola * atomistic.EV_PER_CUBIC_ANGSTROM_IN_GPA
+    assert -1.0 < np.trace(P) / 3 < -0.1
+    assert (first.first_piola_error > 0).all()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"temperature": -1.0}, {"temperature": 300.0, "steps": 0}, {"temperature": 300.0, "timestep_fs": 0.0}]
+)
+def test_nonsense_is_refused(bad: dict) -> None:
+    with pytest.raises(ValueError, match="expected a positive number"):
+        atomistic.thermal_stress(bulk("Si", a=5.43), NoInteraction(), np.eye(3), seed=0, **bad)
+
+
+def test_explosion_is_reported() -> None:
+    calculator = atomistic.reference_calculator("stillinger-weber")
+    with pytest.raises(atomistic.DynamicsFailed, match="smaller than 40"):
+        atomistic.thermal_stress(
+            bulk("Si", a=5.43),
+            calculator,
+            np.eye(3),
+            temperature=300.0,
+            seed=0,
+            steps=500,
+            timestep_fs=40.0,
+            minimum_atoms=16,
+        )
