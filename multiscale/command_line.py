@@ -59,8 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("configuration", type=Path, help="TOML file of the run")
     common.add_argument("--traceback", action="store_true", help="show where an error comes from")
     run = commands.add_parser("run", parents=[common], help="run all stages, or those whose inputs have changed")
-    run.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="results go to FOLDER/NAME (default: runs)")
-    run.add_argument("--threads", type=_count, default=len(os.sched_getaffinity(0)), metavar="N", help="cores to use (default: all)")
+    run.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="results go to FOLDER/NAME (default: runs)"
+    )
+    run.add_argument(
+        "--threads", type=_count, default=len(os.sched_getaffinity(0)), metavar="N", help="cores to use (default: all)"
+    )
     run.set_defaults(command=_run)
     check = commands.add_parser("check", parents=[common], help="check a configuration and its files, compute nothing")
     check.set_defaults(command=_check)
@@ -96,7 +100,9 @@ def _run(options: argparse.Namespace) -> None:
     folder = options.runs / configuration.name
     records = run_chain(CHAIN, configuration, folder, Terminal(), threads=options.threads)
     summary = publish(folder, configuration, records)
-    print(f"{'total':<{NAME_WIDTH}} {_duration(summary['seconds_total'])}; see {folder / 'report.html'} and {folder / 'summary.json'}")
+    print(
+        f"{'total':<{NAME_WIDTH}} {_duration(summary['seconds_total'])}; see {folder / 'report.html'} and {folder / 'summary.json'}"
+    )
 
 
 NAME_WIDTH = 10
@@ -150,7 +156,14 @@ def _explain(error: Exception, traceback_shown: bool) -> str:
     ours = type(error).__module__.partition(".")[0] in ("atomistic", "multiscale", "fem")
     if ours:
         return f"error: {error}{stage}"
-    if isinstance(error, ModuleNotFoundError) and error.name in ("dolfinx", "ufl", "basix", "petsc4py", "mpi4py", "gmsh"):
+    if isinstance(error, ModuleNotFoundError) and error.name in (
+        "dolfinx",
+        "ufl",
+        "basix",
+        "petsc4py",
+        "mpi4py",
+        "gmsh",
+    ):
         return f"error: {error.name} is not installed; FEniCSx comes with: pip install 'atomlaw[fenicsx]'"
     hint = "" if traceback_shown else "; --traceback shows where"
     return f"error: {type(error).__name__}: {error}{stage}{hint}"

@@ -206,7 +206,9 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
         close = get_close_matches(str(keys[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]}? " if close else ""
         return f"{place}: unknown key; {hint}known here: {', '.join(known)}"
-    expected = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Input should ")
+    expected = (
+        problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Input should ")
+    )
     if expected.startswith(("greater", "less")):
         expected = f"a number {expected}"
     if problem["type"] == "string_pattern_mismatch":

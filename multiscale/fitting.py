@@ -34,7 +34,7 @@ WEIGHT_RANGE: Final = (1.0, 4.0)
 SHORT, LONG = 100, 400
 """Iterations of a start, and of the polish."""
 
-PRIOR: Final = 30.0
+PRIOR: Final = 1.0
 """Standard deviation of the dimensionless neuron parameters (OrbitFit)."""
 
 HELD_OUT: Final = 0.2

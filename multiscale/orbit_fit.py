@@ -13,7 +13,6 @@ so that a neuron and the derivatives by its eight parameters cost a few small de
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.special import expit
 
 from multiscale.observations import Observations
 from multiscale.reference_state import ReferenceState
@@ -114,7 +113,7 @@ class OrbitFit:
     def _neuron_values(self, w: Float[ndarray, "h 6"], b: Float[ndarray, "h"]) -> Float[ndarray, "n 28 h"]:
         """x of each neuron with unit amplitude."""
         y, u, uu = self._layer(w)
-        phi, phi1, phi2, _ = softplus_remainder(y, b[:, None, None])
+        (phi, phi1, phi2, _), _ = softplus_remainder(y, b[:, None, None])
         return self._averages(phi, phi1, phi2, u, uu)
 
     def _layer(
@@ -146,7 +145,7 @@ class OrbitFit:
         """x of unit amplitudes, and the derivatives of v x by w (6 h, neuron by neuron) and b (h)."""
         y, u, uu = self._layer(w)
         h, n, g = y.shape
-        phi, phi1, phi2, phi3 = softplus_remainder(y, b[:, None, None])
+        (phi, phi1, phi2, phi3), by_bias = softplus_remainder(y, b[:, None, None])
         Q, e = self.group.strain_action, self._images[None]
         share = v[:, None, None] / g
         by_w = np.empty((n, 28, h, 6))
@@ -160,34 +159,30 @@ class OrbitFit:
         by_w[:, 7:] = (stiffness.reshape(h, n * 6, g) @ uu).reshape(h, n, 6, 21).transpose(1, 3, 0, 2)
         products = turned[:, UPPER_ROWS] * u[:, :, UPPER_COLUMNS, None] + turned[:, UPPER_COLUMNS] * u[:, :, UPPER_ROWS, None]
         by_w[:, 7:] += ((phi2 * share) @ products.reshape(h, g, 126)).reshape(h, n, 21, 6).transpose(1, 2, 0, 3)
-        by_b = self._averages(*softplus_remainder_by_bias(y, b[:, None, None]), u, uu) * v
+        by_b = self._averages(*by_bias, u, uu) * v
         derivatives = np.concatenate([by_w.reshape(n, 28, 6 * h), by_b], axis=2)
         return self._averages(phi, phi1, phi2, u, uu), derivatives
 
 
 def softplus_remainder(
     y: Float[ndarray, "h n g"], b: Float[ndarray, "h 1 1"]
-) -> tuple[Float[ndarray, "h n g"], Float[ndarray, "h n g"], Float[ndarray, "h n g"], Float[ndarray, "h n g"]]:
-    """phi(y) = softplus(b + y) - f - f' y - 1/2 f'' y^2 with f = softplus(b), and its first three derivatives by y."""
-    f, f1, f2, _ = softplus(b)
+) -> tuple[list[Float[ndarray, "h n g"]], list[Float[ndarray, "h n g"]]]:
+    """phi(y) = softplus(b + y) - f - f' y - 1/2 f'' y^2, f = softplus(b), with its first three derivatives by y; then the
+    derivatives by b of phi, phi' and phi''."""
+    f, f1, f2, f3 = softplus(b)
     s, s1, s2, s3 = softplus(b + y)
-    return s - f - y * (f1 + 0.5 * f2 * y), s1 - f1 - f2 * y, s2 - f2, s3
-
-
-def softplus_remainder_by_bias(
-    y: Float[ndarray, "h n g"], b: Float[ndarray, "h 1 1"]
-) -> tuple[Float[ndarray, "h n g"], Float[ndarray, "h n g"], Float[ndarray, "h n g"]]:
-    """Derivatives by b of phi, phi' and phi''."""
-    _, f1, f2, f3 = softplus(b)
-    _, s1, s2, s3 = softplus(b + y)
-    return s1 - f1 - y * (f2 + 0.5 * f3 * y), s2 - f2 - f3 * y, s3 - f3
+    rise, bend, third = s1 - f1, s2 - f2, s3 - f3
+    by_y = [s - f - y * (f1 + 0.5 * f2 * y), rise - f2 * y, bend, s3]
+    by_b = [rise - y * (f2 + 0.5 * f3 * y), bend - f3 * y, third]
+    return by_y, by_b
 
 
 def softplus(z: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-    """ln(1 + e^z) and its first three derivatives."""
-    s = expit(z)
+    """ln(1 + e^z) and its first three derivatives, from t = e^-|z| in [0, 1]: no overflow, and one exponential."""
+    t = np.exp(-np.abs(z))
+    s = np.where(z < 0.0, t, 1.0) / (1.0 + t)
     curvature = s * (1.0 - s)
-    return np.logaddexp(0.0, z), s, curvature, curvature * (1.0 - 2.0 * s)
+    return np.maximum(z, 0.0) + np.log1p(t), s, curvature, curvature * (1.0 - 2.0 * s)
 
 
 def quadratic_columns(

@@ -1,7 +1,7 @@
 """The chain from atoms to a deformed body, one file a stage.
 
-    reference -> potential -> data -> law -> structure -> truth
-                      \\-> thermal -----------------------------> report
+reference -> potential -> data -> law -> structure -> truth
+                  \\-> thermal -----------------------------> report
 """
 
 from multiscale.stages.data import DATA

@@ -4,11 +4,11 @@ import numpy as np
 
 import multiscale
 from atomistic import NeuralPotential
+from multiscale.sampling import crystal_from_record
 from multiscale.stages.engine import Finding, Job, Stage
 from multiscale.stages.inputs import read_crystal
 from multiscale.stages.potential import POTENTIAL_FILE
 from multiscale.stages.reference import cubic_constants, described, volume_per_atom
-from multiscale.sampling import crystal_from_record
 from multiscale.strain import elastic_constants_of_tangent
 
 STATES = "states.h5"
@@ -46,7 +46,9 @@ def sample_states(job: Job) -> Finding:
         "nnp_residual_stress_gpa": float(np.abs(states.reference_stress).max()),
         "nnp_volume_angstrom3_atom": volume_per_atom(crystal_from_record(states.crystal)),
     }
-    return Finding(f"{len(states)} relaxed states of W, P and A, {held_out} held out; {described(metrics, 'nnp')}", metrics)
+    return Finding(
+        f"{len(states)} relaxed states of W, P and A, {held_out} held out; {described(metrics, 'nnp')}", metrics
+    )
 
 
 DATA = Stage(

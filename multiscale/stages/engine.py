@@ -210,7 +210,9 @@ def _perform(
         began.write_text(key)
     spent = _Clock(partial / "seconds")
     try:
-        job = Job(configuration, partial, run_folder, dict(records), threads, spent.keeping(reporter.working(stage.name)))
+        job = Job(
+            configuration, partial, run_folder, dict(records), threads, spent.keeping(reporter.working(stage.name))
+        )
         finding = stage.work(job)
     except Exception as error:
         error.add_note(f"stage {stage.name}")
@@ -221,7 +223,9 @@ def _perform(
         key=key,
         ingredients=ingredients,
         outputs={name: digest(partial / name) for name in stage.outputs},
-        metrics={name: int(value) if isinstance(value, int) else float(value) for name, value in finding.metrics.items()},
+        metrics={
+            name: int(value) if isinstance(value, int) else float(value) for name, value in finding.metrics.items()
+        },
         summary=finding.summary,
         seconds=spent.total(),
     )
@@ -262,7 +266,9 @@ def _alone_in(run_folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunFolderError(f"{run_folder}: another run is at work in this folder; wait for it, or choose another name") from error
+            raise RunFolderError(
+                f"{run_folder}: another run is at work in this folder; wait for it, or choose another name"
+            ) from error
         yield
 
 
@@ -276,7 +282,9 @@ def _storage(run_folder: Path) -> Iterator[None]:
         full = code in (errno.ENOSPC, errno.EDQUOT) or _free_space(run_folder) < ROOM_TO_WRITE
         if full and not isinstance(error, DiskFull):
             where = "; ".join([str(run_folder), *getattr(error, "__notes__", [])])
-            raise DiskFull(f"{where}: no space is left on the disk; free some and run again: finished stages are kept") from error
+            raise DiskFull(
+                f"{where}: no space is left on the disk; free some and run again: finished stages are kept"
+            ) from error
         if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise RunFolderError(f"{run_folder}: the run's folder cannot be written: {error}") from error
         raise

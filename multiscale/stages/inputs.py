@@ -32,7 +32,9 @@ def _read_atoms(path: Path) -> Atoms:
     try:
         atoms = read(path)
     except Exception as error:  # every format of ASE has its own exceptions
-        raise ConfigurationError(f"{path}: ASE cannot read a crystal from it ({error}); expected extxyz, CIF, VASP ...") from error
+        raise ConfigurationError(
+            f"{path}: ASE cannot read a crystal from it ({error}); expected extxyz, CIF, VASP ..."
+        ) from error
     if not isinstance(atoms, Atoms):
         raise ConfigurationError(f"{path}: holds {len(atoms)} structures, expected one crystal")
     return atoms

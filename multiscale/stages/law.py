@@ -19,7 +19,12 @@ def fit_law(job: Job) -> Finding:
     data = multiscale.StressStrainData.read(job.upstream("data", STATES))
     group = multiscale.PointGroup.of(crystal_from_record(data.crystal))
     law = multiscale.fit(
-        data, group, neurons=configuration.law.neurons, starts=configuration.law.starts, seed=configuration.seed, progress=job.progress
+        data,
+        group,
+        neurons=configuration.law.neurons,
+        starts=configuration.law.starts,
+        seed=configuration.seed,
+        progress=job.progress,
     )
     law.save(job.folder / LAW_FILE)
     held_out = multiscale.StressStrainData.read(job.upstream("data", HELD_OUT_STATES))

@@ -38,7 +38,9 @@ def train_potential(job: Job) -> Finding:
         "nnp_energy_rmse_mev_atom": rmse(held_out["energy"], held_out["energy_reference"]),
         "nnp_force_rmse_ev_a": rmse(held_out["force"], held_out["force_reference"]),
         "nnp_stress_rmse_gpa": rmse(held_out["stress"], held_out["stress_reference"]),
-        "nnp_parameters": sum(tensor.numel() for layers in training.potential.networks.values() for layer in layers for tensor in layer),
+        "nnp_parameters": sum(
+            tensor.numel() for layers in training.potential.networks.values() for layer in layers for tensor in layer
+        ),
     }
     return Finding(
         f"trained on {len(split['train'])}, held out {len(split['test'])}: {metrics['nnp_energy_rmse_mev_atom']:.2f} meV/atom, "
@@ -72,7 +74,8 @@ def predictions(potential: NeuralPotential, structures: list[Atoms]) -> dict[str
         "force": np.concatenate([one.forces.ravel() for one in predicted]),
         "force_reference": np.concatenate([atoms.get_forces().ravel() for atoms in structures]),
         "stress": EV_PER_CUBIC_ANGSTROM_IN_GPA * np.array([one.stress for one in predicted]).ravel(),
-        "stress_reference": EV_PER_CUBIC_ANGSTROM_IN_GPA * np.array([atoms.get_stress(voigt=False) for atoms in structures]).ravel(),
+        "stress_reference": EV_PER_CUBIC_ANGSTROM_IN_GPA
+        * np.array([atoms.get_stress(voigt=False) for atoms in structures]).ravel(),
     }
 
 

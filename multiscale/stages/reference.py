@@ -42,7 +42,8 @@ def label_configurations(job: Job) -> Finding:
         "reference_volume_angstrom3_atom": volume_per_atom(crystal),
     }
     return Finding(
-        f"{len(configurations)} configurations labelled by {configuration.reference.name}; {described(metrics, 'reference')}", metrics
+        f"{len(configurations)} configurations labelled by {configuration.reference.name}; {described(metrics, 'reference')}",
+        metrics,
     )
 
 
@@ -53,7 +54,9 @@ def cubic_constants(owner: str, constants: np.ndarray) -> dict[str, float]:
 
 def described(metrics: dict[str, float], owner: str) -> str:
     """Elastic constants in a line."""
-    return "C11 C12 C44 = {:.1f} {:.1f} {:.1f} GPa".format(*(metrics[f"{owner}_{name}"] for name in ("c11", "c12", "c44")))
+    return "C11 C12 C44 = {:.1f} {:.1f} {:.1f} GPa".format(
+        *(metrics[f"{owner}_{name}"] for name in ("c11", "c12", "c44"))
+    )
 
 
 def volume_per_atom(crystal: Atoms) -> float:

@@ -3,14 +3,14 @@
 import json
 
 import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
 from jaxtyping import Float
 from numpy import ndarray
 
 import atomistic
 import multiscale
-from ase.calculators.calculator import Calculator
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, NeuralPotential
-from ase import Atoms
 from multiscale.cauchy_born import CauchyBornLaw
 from multiscale.sampling import crystal_from_record
 from multiscale.stages.arrays import write_arrays

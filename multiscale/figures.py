@@ -1,0 +1,156 @@
+"""The figures of a report, as SVG text in one style: Okabe and Ito's colours, units on every axis.
+
+Each function takes arrays and returns a picture; nothing here reads a file or knows a stage.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy import ndarray
+
+LAW, POTENTIAL, REFERENCE, THERMAL = "#0072B2", "#D55E00", "#000000", "#009E73"
+"""Who a curve belongs to: the same colour in every figure."""
+
+STYLE: Final = {
+    "font.family": "sans-serif",
+    "font.size": 9.5,
+    "axes.labelsize": 9.5,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "svg.hashsalt": "atomlaw",
+    "svg.fonttype": "path",
+}
+MANY_POINTS: Final = 2000
+"""More points than this are drawn as an image inside the SVG."""
+
+
+def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str, abscissa: str) -> str:
+    """Prediction against reference, one panel a quantity, with its RMSE.
+
+    Args:
+        panels: (name, unit, prediction, reference) of each.
+        ordinate, abscissa: whose numbers they are.
+    """
+    figure = _figure(3.1 * len(panels), 3.1)
+    for axes, (name, unit, prediction, reference) in zip(_columns(figure, len(panels)), panels, strict=True):
+        x, y = np.ravel(reference), np.ravel(prediction)
+        low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+        margin = 0.04 * (high - low or 1.0)
+        limits = (low - margin, high + margin)
+        axes.plot(limits, limits, color="#888888", linewidth=0.8, zorder=1)
+        axes.scatter(x, y, s=6, color=LAW, alpha=0.35, linewidths=0, zorder=2, rasterized=len(x) > MANY_POINTS)
+        axes.set(xlim=limits, ylim=limits, aspect="equal", title=name)
+        axes.set_xlabel(f"{abscissa} ({unit})")
+        axes.set_ylabel(f"{ordinate} ({unit})")
+        axes.locator_params(nbins=5)
+        error = float(np.sqrt(np.mean((y - x) ** 2)))
+        axes.text(0.05, 0.95, f"RMSE {error:.3g} {unit}", transform=axes.transAxes, va="top")
+    return _svg(figure)
+
+
+def learning_curve(history: Float[ndarray, "cycles 5"]) -> str:
+    """Training errors of the potential against L-BFGS iterations."""
+    figure = _figure(4.6, 3.0)
+    (axes,) = _columns(figure, 1)
+    names = ("energy (meV/atom)", "force (meV/Å)", "stress (MPa)")
+    for name, column, colour in zip(names, (2, 3, 4), (LAW, POTENTIAL, THERMAL), strict=True):
+        axes.plot(history[:, 0], 1e3 * history[:, column], "o-", markersize=3, color=colour, label=name)
+    axes.set(yscale="log", xlabel="L-BFGS iterations", ylabel="RMSE on the training set", title="Training")
+    axes.legend()
+    return _svg(figure)
+
+
+def stress_strain(
+    strain: Float[ndarray, "n"],
+    stress: Mapping[str, Float[ndarray, "n 3 3"]],
+    thermal_strain: Float[ndarray, "m"],
+    thermal_stress: Float[ndarray, "m 3 3"],
+    thermal_error: Float[ndarray, "m 3 3"],
+    temperature: float,
+) -> str:
+    """P11 and P22 along a uniaxial stretch at 0 K, and from dynamics with two standard errors.
+
+    Args:
+        strain: log-strain along x.
+        stress: P in GPa of "law", "potential", "reference".
+        thermal_strain, thermal_stress, thermal_error: of the dynamics.
+        temperature: K.
+    """
+    lines = {
+        "reference": {"color": REFERENCE, "linewidth": 4.0, "alpha": 0.25},
+        "potential": {"color": POTENTIAL, "linewidth": 2.2, "linestyle": (0, (4, 2))},
+        "law": {"color": LAW},
+    }
+    figure = _figure(7.4, 3.4)
+    for axes, component, name in zip(_columns(figure, 2), (0, 1), ("P_{11}", "P_{22}"), strict=True):
+        for owner, look in lines.items():
+            axes.plot(100 * strain, stress[owner][:, component, component], label=f"{owner}, 0 K", **look)
+        axes.errorbar(
+            100 * thermal_strain,
+            thermal_stress[:, component, component],
+            2.0 * thermal_error[:, component, component],
+            fmt="o",
+            markersize=4,
+            capsize=3,
+            color=THERMAL,
+            label=f"dynamics, {temperature:g} K (2 s.e.)",
+        )
+        axes.axhline(0.0, color="#888888", linewidth=0.8, zorder=0)
+        axes.set(xlabel="log-strain along x (%)", ylabel=f"${name}$ (GPa)", title=f"Uniaxial strain, ${name}$")
+    figure.axes[0].legend(loc="upper left")
+    return _svg(figure)
+
+
+def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
+    """Residuals of each load step against Newton iterations."""
+    figure = _figure(4.6, 3.0)
+    (axes,) = _columns(figure, 1)
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, max(len(steps), 2)))
+    for k, (residuals, colour) in enumerate(zip(steps, colours, strict=False)):
+        axes.semilogy(range(len(residuals)), residuals, "o-", markersize=3.5, color=colour, label=f"step {k + 1}")
+    axes.set(xlabel="Newton iteration", ylabel="residual (GPa × mesh length²)", title="Newton convergence")
+    axes.locator_params(axis="x", integer=True)
+    if len(steps) <= 8:
+        axes.legend()
+    return _svg(figure)
+
+
+def trust_histogram(trust: ndarray, volume: ndarray) -> str:
+    """Share of the body's volume by trust."""
+    figure = _figure(4.6, 3.0)
+    (axes,) = _columns(figure, 1)
+    axes.hist(trust, bins=np.linspace(0.0, 1.0, 41), weights=100.0 * volume / volume.sum(), color=LAW)
+    axes.set(yscale="log", xlabel="trust (1: inside the data)", ylabel="volume of the body (%)", title="Trust", xlim=(0, 1))
+    return _svg(figure)
+
+
+def _figure(width: float, height: float) -> Figure:
+    with matplotlib.rc_context(STYLE):
+        return Figure(figsize=(width, height), layout="constrained")
+
+
+def _columns(figure: Figure, count: int) -> list[Axes]:
+    with matplotlib.rc_context(STYLE):
+        return list(np.atleast_1d(figure.subplots(1, count)))
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        # no date: the same numbers give the same bytes
+        figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None})
+    return buffer.getvalue()
