@@ -1,2 +1,198 @@
-"""stub"""
-def compiled(terms): return None
+"""The orbit law in C (orbit_kernel.c), compiled on first use and kept in the user's cache.
+
+The shared library is named after a hash of the source, the flags, the compiler and the processor, so that a change of any
+makes another file. It is compiled under a name of its own and then renamed: processes that start together (MPI ranks)
+each compile, and the last rename wins with an equal file. Without a compiler, laws run on numpy, and a warning says so.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from cffi import FFI
+from jaxtyping import Float
+from numpy import ndarray
+
+from multiscale.orbit_terms import OrbitTerms
+from multiscale.strain import UPPER_COLUMNS, UPPER_ROWS
+
+SOURCE: Final = Path(__file__).with_suffix(".c")
+FLAGS: Final = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-ffp-contract=fast", "-Wno-psabi")
+TUNING: Final = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ())
+"""The first of these sets of flags that the compiler takes is used."""
+
+COMPILERS: Final = ("cc", "gcc", "clang")
+NO_KERNEL_VARIABLE: Final = "ATOMLAW_NUMPY_LAWS"
+"""Environment variable that, set to anything, keeps laws on numpy."""
+
+IMAGES_PER_RUN: Final = 512
+PADDED_TO: Final = 4
+"""The C source's limits on runs of images: their product of numbers in [1, 2] must not overflow; four share a division."""
+
+IDLE_BIAS: Final = -800.0
+"""Bias of the images that fill a run up: softplus and sigmoid of it are zero."""
+
+INTERFACE: Final = """
+typedef struct {
+    int64_t groups;
+    const int64_t *begin;
+    const double *amplitude;
+    const double *images;
+    double constant;
+    const double *linear;
+    const double *quadratic;
+    double growth_modulus;
+    double growth_threshold;
+} orbit_terms;
+int64_t orbit_law(int64_t n, const double *F, const orbit_terms *terms, double *W, double *P, double *A);
+"""
+
+
+class KernelUnavailable(UserWarning):
+    """Laws run on numpy, several times slower, because the C kernel could not be built."""
+
+
+class CompiledTerms:
+    """The terms of a law laid out for the C kernel; evaluation releases the interpreter lock and is safe from any thread."""
+
+    def __init__(self, library: Any, ffi: FFI, terms: OrbitTerms) -> None:
+        runs = runs_of_equal_amplitude(terms)
+        images = [records(terms, members) for members in runs]
+        self._library, self._ffi = library, ffi
+        self._arrays = (
+            np.cumsum([0, *(len(run) for run in images)]).astype(np.int64),
+            np.array([terms.amplitudes[members[0]] for members in runs], dtype=np.float64),
+            np.concatenate([np.zeros((0, 34)), *images]),
+            np.ascontiguousarray(terms.linear),
+            np.ascontiguousarray(terms.quadratic),
+        )
+        begin, amplitude, image, linear, quadratic = self._arrays
+        self._terms = ffi.new("orbit_terms *")
+        self._terms.groups = len(runs)
+        self._terms.begin = ffi.cast("const int64_t *", begin.ctypes.data)
+        self._terms.amplitude = self._pointer(amplitude)
+        self._terms.images = self._pointer(image)
+        self._terms.constant = terms.constant
+        self._terms.linear = self._pointer(linear)
+        self._terms.quadratic = self._pointer(quadratic)
+        self._terms.growth_modulus = terms.growth_modulus
+        self._terms.growth_threshold = terms.growth_threshold
+
+    def _pointer(self, array: ndarray | None) -> Any:
+        return self._ffi.NULL if array is None else self._ffi.cast("double *", array.ctypes.data)
+
+    def evaluate(
+        self, F: Float[ndarray, "n 3 3"], *, tangent: bool
+    ) -> tuple[Float[ndarray, "n"], Float[ndarray, "n 3 3"], Float[ndarray, "n 3 3 3 3"] | None]:
+        """W, P and, where asked, A; F is float64, C-contiguous and has been checked."""
+        n = len(F)
+        W, P = np.empty(n), np.empty((n, 3, 3))
+        A = np.empty((n, 3, 3, 3, 3)) if tangent else None
+        point = self._library.orbit_law(
+            n, self._pointer(F), self._terms, self._pointer(W), self._pointer(P), self._pointer(A)
+        )
+        assert point == -1, f"det F <= 0 at point {point} of checked deformation gradients"
+        return W, P, A
+
+
+def compiled(terms: OrbitTerms) -> CompiledTerms | None:
+    """The terms bound to the C kernel, or None where it cannot be built (with the warning `KernelUnavailable`, once)."""
+    kernel = load_kernel()
+    return None if kernel is None else CompiledTerms(*kernel, terms)
+
+
+def runs_of_equal_amplitude(terms: OrbitTerms) -> list[ndarray]:
+    """Indices of images, one array a run."""
+    order = np.argsort(terms.amplitudes, kind="stable")
+    cuts = np.flatnonzero(np.diff(terms.amplitudes[order])) + 1
+    runs = [run for run in np.split(order, cuts) if len(run)]
+    return [run[k : k + IMAGES_PER_RUN] for run in runs for k in range(0, len(run), IMAGES_PER_RUN)]
+
+
+def records(terms: OrbitTerms, members: ndarray) -> Float[ndarray, "k 34"]:
+    """u, b, v u and v u u^T of the images, filled up with idle ones."""
+    u, v = terms.weights[members], terms.amplitudes[members, None]
+    record = np.zeros((-(-len(members) // PADDED_TO) * PADDED_TO, 34))
+    record[:, 6] = IDLE_BIAS
+    record[: len(members)] = np.concatenate(
+        [u, terms.biases[members, None], v * u, v * u[:, UPPER_ROWS] * u[:, UPPER_COLUMNS]], axis=1
+    )
+    return record
+
+
+@cache
+def load_kernel() -> tuple[Any, FFI] | None:
+    """The loaded library, compiled if the cache lacks it; None with a warning where it cannot be built."""
+    if NO_KERNEL_VARIABLE in os.environ:
+        return None
+    try:
+        ffi = FFI()
+        ffi.cdef(INTERFACE)
+        return ffi.dlopen(str(built_library(SOURCE.read_text()))), ffi
+    except (OSError, subprocess.SubprocessError) as error:
+        warnings.warn(
+            f"the C kernel of the orbit law could not be built ({error}); laws run on numpy, several times slower: install a C "
+            f"compiler (or name one in CC), or set {NO_KERNEL_VARIABLE}=1 to silence this",
+            KernelUnavailable,
+            stacklevel=2,
+        )
+        return None
+
+
+def built_library(source: str) -> Path:
+    """Path of the compiled source in the user's cache.
+
+    Raises:
+        OSError: no compiler, or none of the flags is taken.
+    """
+    wished = (os.environ.get("CC", ""), *COMPILERS)
+    compiler = next((found for name in wished if name and (found := shutil.which(name))), None)
+    if compiler is None:
+        raise OSError(f"none of {', '.join(COMPILERS)} is on the PATH")
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    key = hashlib.sha256("\0".join([source, *FLAGS, repr(TUNING), version, processor()]).encode()).hexdigest()[:20]
+    library = cache_folder() / f"orbit_kernel-{key}.so"
+    if library.is_file():
+        return library
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        code, product = Path(folder) / "orbit_kernel.c", Path(folder) / "orbit_kernel.so"
+        code.write_text(source)
+        for tuning in TUNING:
+            command = [compiler, *FLAGS, *tuning, "-o", str(product), str(code)]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            if run.returncode == 0:
+                os.replace(product, library)
+                return library
+    raise OSError(f"{compiler} fails: {run.stderr.strip()[-500:]}")
+
+
+def cache_folder() -> Path:
+    """A folder of the user's own, created where it is missing."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = root / "atomlaw"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
+            return folder
+    except OSError:
+        pass
+    # no home that can be written (a container, a batch node): a private folder of this process
+    return Path(tempfile.mkdtemp(prefix="atomlaw-"))
+
+
+def processor() -> str:
+    """What -march=native depends on: the processor's model and its instruction sets."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        told = {line.split(":")[0].strip(): line for line in lines if ":" in line}
+        return "\n".join(told[key] for key in ("model name", "flags") if key in told) or platform.machine()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
