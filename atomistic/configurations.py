@@ -5,7 +5,7 @@ made and ``info["split"]``, "train" or "test".
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -36,6 +36,8 @@ class ConfigurationGroup:
         strain_factor: largest log-strain component as a multiple of the run's `max_strain`.
         rattle: standard deviations (Angstrom) of the random displacements run evenly from 0 to this.
         relaxed: whether the positions are relaxed by the reference before they are rattled.
+        weight: of each configuration in the loss of a training, ``info["weight"]``.
+        held_out: whether some are kept for testing; a margin around the domain of use is for training alone.
     """
 
     name: str
@@ -44,6 +46,8 @@ class ConfigurationGroup:
     strain_factor: float
     rattle: float
     relaxed: bool
+    weight: float = 1.0
+    held_out: bool = True
 
 
 def default_groups(scale: float = 1.0) -> tuple[ConfigurationGroup, ...]:
@@ -52,18 +56,16 @@ def default_groups(scale: float = 1.0) -> tuple[ConfigurationGroup, ...]:
     Atoms are rattled by up to 0.08 A along each axis, what they do at 300 K (silicon's classical root mean square: 0.075 A).
     """
 
-    def group(
-        name: str, count: int, minimum_atoms: int, strain_factor: float, rattle: float, relaxed: bool
-    ) -> ConfigurationGroup:
-        return ConfigurationGroup(name, max(2, round(scale * count)), minimum_atoms, strain_factor, rattle, relaxed)
-
-    return (
-        group("strained and relaxed primitive", 120, 1, 1.15, 0.0, True),
-        group("strained and rattled primitive", 200, 1, 1.15, 0.08, False),
-        group("strained and rattled small", 200, 8, 1.0, 0.08, False),
-        group("slightly strained primitive", 40, 1, 0.2, 0.03, True),
-        group("thermal", 24, 50, 0.8, 0.08, False),
+    groups = (
+        ConfigurationGroup("strained and relaxed primitive", 120, 1, 1.15, 0.0, True),
+        ConfigurationGroup("strained and rattled primitive", 200, 1, 1.15, 0.08, False),
+        ConfigurationGroup("strained and rattled small", 200, 8, 1.0, 0.08, False),
+        ConfigurationGroup("margin", 90, 8, 1.15, 0.12, False, held_out=False),
+        # The elastic constants are a small difference of small stresses: worth more than its share of the squares.
+        ConfigurationGroup("slightly strained primitive", 60, 1, 0.25, 0.03, True, weight=20.0),
+        ConfigurationGroup("thermal", 24, 50, 0.8, 0.08, False),
     )
+    return tuple(replace(group, count=max(2, round(scale * group.count))) for group in groups)
 
 
 def repeated(crystal: Atoms, minimum_atoms: int) -> Atoms:
@@ -81,7 +83,7 @@ def random_stretch(generator: np.random.Generator, max_strain: float) -> Float[n
     return np.asarray(expm(upper + np.triu(upper, 1).T))
 
 
-def label(atoms: Atoms, calculator: Calculator, **info: str) -> Atoms:
+def label(atoms: Atoms, calculator: Calculator, **info: str | float) -> Atoms:
     """A copy that carries the reference's energy, forces and stress.
 
     Raises:
@@ -129,8 +131,8 @@ def label_configurations(
                 atoms = _relaxed_as_far_as_possible(atoms, calculator)
             amplitude = group.rattle * (k + 1) / group.count
             atoms.positions += generator.normal(0.0, 1.0, atoms.positions.shape) * amplitude
-            split: Literal["train", "test"] = "test" if k % every == every - 1 else "train"
-            labelled.append(label(atoms, calculator, group=group.name, split=split))
+            split: Literal["train", "test"] = "test" if group.held_out and k % every == every - 1 else "train"
+            labelled.append(label(atoms, calculator, group=group.name, split=split, weight=group.weight))
             if progress is not None:
                 progress(len(labelled) / total, group.name)
     return labelled

@@ -158,7 +158,7 @@ class NeuralPotential:
         try:
             with safe_open(path, framework="pt", device=device) as file:
                 header = json.loads((file.metadata() or {}).get("header", "null"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, json.JSONDecodeError, OSError) as error:
             raise PotentialFileError(f"{path}: not a safetensors file that can be read ({error})") from error
         if not isinstance(header, dict) or header.get("schema") != SCHEMA:

@@ -1,6 +1,6 @@
 """Training a neural potential on energies, forces and stresses together.
 
-The loss is the sum of three mean squares, each in units of the error aimed at,
+The loss is the sum of three mean squares, each in units of the error aimed at and weighted by structure,
 
     L = <(dE/N)^2>/s_E^2 + <df^2>/s_F^2 + <dsigma^2>/s_S^2 + decay |theta|^2,
 
@@ -182,7 +182,7 @@ class _Objective:
 
     def __call__(self, flat: ndarray) -> tuple[float, ndarray]:
         theta = torch.from_numpy(flat).clone().requires_grad_()
-        energy, force, stress = self._mean_squares(theta)
+        energy, force, stress = self._mean_squares(theta, weighted=True)
         settings = self.settings
         loss = energy / settings.energy_error**2 + force / settings.force_error**2 + stress / settings.stress_error**2
         loss = loss + settings.decay * theta.square().sum()
@@ -192,20 +192,21 @@ class _Objective:
         return loss.item(), gradient.numpy()
 
     def errors(self, flat: ndarray) -> tuple[float, float, float]:
-        """Root mean square errors: eV/atom, eV/A, GPa."""
-        energy, force, stress = self._mean_squares(torch.from_numpy(flat).clone().requires_grad_())
+        """Root mean square errors, all structures alike: eV/atom, eV/A, GPa."""
+        energy, force, stress = self._mean_squares(torch.from_numpy(flat), weighted=False)
         return energy.item() ** 0.5, force.item() ** 0.5, stress.item() ** 0.5
 
-    def _mean_squares(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _mean_squares(self, theta: Tensor, *, weighted: bool) -> tuple[Tensor, Tensor, Tensor]:
         networks = self.model.layers(theta)
         energy = force = stress = torch.zeros((), dtype=torch.float64)
         for block, rest in zip(self.rows, self.rest, strict=True):
             atoms = block.numbers.shape[1]
+            weight = block.weight if weighted else torch.ones_like(block.weight)
             total, pull = _energy_and_pull(networks, block)
             columns = torch.bmm(pull[:, None, :], block.jacobian)[:, 0] - block.targets
-            energy = energy + ((total - rest) / atoms).square().sum()
-            force = force + columns[:, :-6].square().sum()
-            stress = stress + columns[:, -6:].square().sum()
+            energy = energy + (weight * ((total - rest) / atoms).square()).sum()
+            force = force + (weight[:, None] * columns[:, :-6].square()).sum()
+            stress = stress + (weight[:, None] * columns[:, -6:].square()).sum()
         scale = EV_PER_CUBIC_ANGSTROM_IN_GPA**2
         return energy / self.structures, force / self.force_components, stress * scale / (6 * self.structures)
 
@@ -287,7 +288,7 @@ def _whitened(block: Rows, mean: dict[int, Tensor], transform: Tensor) -> Rows:
         jacobian=torch.einsum("sadc,de->saec", jacobian, transform).reshape(block.jacobian.shape),
         energy=block.energy,
         targets=block.targets,
-        order=block.order,
+        weight=block.weight,
     )
 
 

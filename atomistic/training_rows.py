@@ -38,7 +38,7 @@ class Rows:
         jacobian: K of the module's docstring; columns are 3N force components, then six stress components (ASE's order, eV/A^3).
         energy: labels, eV a structure.
         targets: labels of the columns of `jacobian`.
-        order: which structure of the list given each row is.
+        weight: of each structure in the loss, ``info["weight"]`` or 1.
     """
 
     numbers: Int[Tensor, "structures atoms"]
@@ -46,7 +46,7 @@ class Rows:
     jacobian: Float[Tensor, "structures atoms_functions columns"]
     energy: Float[Tensor, "structures"]
     targets: Float[Tensor, "structures columns"]
-    order: tuple[int, ...]
+    weight: Float[Tensor, "structures"]
 
 
 def check_labels(structures: Sequence[Atoms]) -> None:
@@ -93,7 +93,7 @@ def descriptor_rows(
                 jacobian=torch.cat(jacobians),
                 energy=torch.tensor([atoms.get_potential_energy() for atoms in chosen], dtype=torch.float64),
                 targets=torch.tensor(np.array(targets), dtype=torch.float64),
-                order=tuple(order),
+                weight=torch.tensor([atoms.info.get("weight", 1.0) for atoms in chosen], dtype=torch.float64),
             )
         )
     return stacked
