@@ -75,7 +75,7 @@ class CauchyBorn:
         self.force_tolerance = force_tolerance
         self.batch = batch
         self.volume = float(crystal.get_volume())
-        identity = self._relaxed(torch.eye(3, dtype=torch.float64)[None])
+        identity = self._relaxed(self._tensor(np.eye(3)[None]))
         self._reference_energy = float(self._energy(identity.deformation, identity.displacement, identity.table)[0])
 
     def evaluate(
@@ -90,7 +90,7 @@ class CauchyBorn:
         """
         F = _checked(deformation_gradient)
         parts = [
-            self._evaluate_batch(torch.from_numpy(F[start : start + self.batch]), tangent, relax)
+            self._evaluate_batch(self._tensor(F[start : start + self.batch]), tangent, relax)
             for start in range(0, len(F), self.batch)
         ]
         if not parts:
@@ -119,14 +119,17 @@ class CauchyBorn:
             if free and relax:
                 mixed = hessian[:, :9, 9:]
                 born = born - mixed @ torch.linalg.solve(hessian[:, 9:, 9:], mixed.transpose(1, 2))
-            A = (born.reshape(n, 3, 3, 3, 3) / self.volume).detach().numpy()
+            A = (born.reshape(n, 3, 3, 3, 3) / self.volume).detach().cpu().numpy()
         return CauchyBornResponse(
-            energy=((energy.detach() - self._reference_energy) / self.volume).numpy(),
-            first_piola=(energy_F.detach() / self.volume).numpy(),
+            energy=((energy.detach() - self._reference_energy) / self.volume).cpu().numpy(),
+            first_piola=(energy_F.detach() / self.volume).cpu().numpy(),
             tangent=A,
-            internal_displacement=torch.nn.functional.pad(w.detach(), (0, 0, 1, 0)).numpy(),
-            stable=state.stable.numpy(),
+            internal_displacement=torch.nn.functional.pad(w.detach(), (0, 0, 1, 0)).cpu().numpy(),
+            stable=state.stable.cpu().numpy(),
         )
+
+    def _tensor(self, array: ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.potential.device)
 
     def _empty(self, tangent: bool) -> CauchyBornResponse:
         return CauchyBornResponse(
@@ -149,9 +152,9 @@ class CauchyBorn:
             # The table reaches far enough for all states: keep, for each atom, as many as the most crowded one has.
             chosen = distance.argsort(dim=2)[:, :, : int(inside.sum(2).max())]
             mask = inside.gather(2, chosen)
-            row = torch.arange(atoms)[None, :, None]
+            row = torch.arange(atoms, device=F.device)[None, :, None]
             vectors, index = table.vectors[row, chosen], table.index[row, chosen]
-        state = torch.arange(n)[:, None, None]
+        state = torch.arange(n, device=F.device)[:, None, None]
         edges = vectors + displacement[state, index] - displacement[:, :, None]
         batch = NeighbourTable(
             vectors=torch.einsum("nij,namj->nami", F, edges).reshape(n * atoms, -1, 3),
@@ -164,11 +167,11 @@ class CauchyBorn:
     def _table(self, F: Tensor, reach: float) -> NeighbourTable:
         """Reference neighbours that cover the cutoff in every state of the batch, with internal displacements up to `reach`."""
         smallest_stretch = float(torch.linalg.svdvals(F).min())
-        return neighbour_table(self.crystal, self.potential.cutoff / smallest_stretch + 2.0 * reach)
+        return neighbour_table(self.crystal, self.potential.cutoff / smallest_stretch + 2.0 * reach).to(F.device)
 
     def _clamped(self, F: Tensor) -> "_State":
-        w = torch.zeros(len(F), len(self.crystal) - 1, 3, dtype=torch.float64)
-        return _State(F, w, torch.ones(len(F), dtype=torch.bool), self._table(F, 0.0))
+        w = F.new_zeros(len(F), len(self.crystal) - 1, 3)
+        return _State(F, w, torch.ones(len(F), dtype=torch.bool, device=F.device), self._table(F, 0.0))
 
     def _relaxed(self, F: Tensor, *, reach: float = 0.4, max_steps: int = 60) -> "_State":
         """Newton's method for the internal displacements of all states, with steps bounded and made downhill.
@@ -181,8 +184,8 @@ class CauchyBorn:
             return state
         table = self._table(F, reach)
         w = state.displacement.clone()
-        stable = torch.ones(len(F), dtype=torch.bool)
-        active = torch.arange(len(F))
+        stable = state.stable.clone()
+        active = torch.arange(len(F), device=F.device)
         for _ in range(max_steps):
             if len(active) == 0:
                 break

@@ -36,6 +36,10 @@ class NeighbourTable:
         """Atomic number of each neighbour."""
         return self.numbers[self.index]
 
+    def to(self, device: torch.device) -> "NeighbourTable":
+        """The same table on another device."""
+        return NeighbourTable(*(tensor.to(device) for tensor in (self.vectors, self.index, self.mask, self.numbers)))
+
 
 def neighbour_table(atoms: Atoms, cutoff: float) -> NeighbourTable:
     """The neighbours of every atom of `atoms` within `cutoff` (Angstrom), periodic images included."""

@@ -13,7 +13,7 @@ derivatives: with the edge vectors r_ij and dE/dr_ij,
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,19 @@ class NeuralPotential:
         """Distance (Angstrom) beyond which atoms do not interact directly."""
         return self.descriptors.cutoff
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and all that is computed with them."""
+        return next(iter(self.networks.values()))[0][0].device
+
+    def to(self, device: str) -> "NeuralPotential":
+        """The same potential on another device, such as "cuda"."""
+        networks = {
+            number: tuple((weight.to(device), bias.to(device)) for weight, bias in layers)
+            for number, layers in self.networks.items()
+        }
+        return replace(self, networks=networks)
+
     def check_elements(self, atoms: Atoms) -> None:
         """Raises UnknownElement where `atoms` has an element outside the training set."""
         unknown = sorted(set(atoms.numbers.tolist()) - set(self.descriptors.numbers))
@@ -113,7 +126,7 @@ class NeuralPotential:
             UnknownElement: where an element is not known.
         """
         self.check_elements(atoms)
-        table = neighbour_table(atoms, self.cutoff)
+        table = neighbour_table(atoms, self.cutoff).to(self.device)
         vectors = table.vectors.requires_grad_()
         energy = self.atomic_energies(table).sum()
         (pull,) = torch.autograd.grad(energy, vectors)
@@ -122,8 +135,8 @@ class NeuralPotential:
         volume = atoms.get_volume() if all(atoms.pbc) else np.inf
         return Prediction(
             energy=energy.item(),
-            forces=forces.numpy(),
-            stress=(0.5 * (virial + virial.T)).numpy() / volume,
+            forces=forces.cpu().numpy(),
+            stress=(0.5 * (virial + virial.T)).cpu().numpy() / volume,
         )
 
     def save(self, path: str | Path) -> None:
@@ -135,7 +148,7 @@ class NeuralPotential:
             "provenance": self.provenance,
         }
         tensors = {
-            f"{number}.{k}.{name}": tensor.detach().contiguous()
+            f"{number}.{k}.{name}": tensor.detach().cpu().contiguous()
             for number, layers in self.networks.items()
             for k, layer in enumerate(layers)
             for name, tensor in zip(("weight", "bias"), layer, strict=True)

@@ -29,6 +29,7 @@ from atomistic.descriptors import SymmetryFunctions
 from atomistic.potential import Layers, NeuralPotential
 from atomistic.training_rows import InvalidTrainingData, Rows, descriptor_rows
 from atomistic.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
+from atomistic.whitening import whitened, whitening
 
 Progress = Callable[[float, str], None]
 
@@ -84,6 +85,7 @@ def train(
     seed: int,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    device: str = "cpu",
 ) -> Training:
     """Train a potential on labelled configurations (all that are given: leave the held-out ones away).
 
@@ -103,12 +105,17 @@ def train(
         radial=settings.radial,
         angular=settings.angular,
     )
-    rows = descriptor_rows(descriptors, configurations)
+    rows = [block.to(device) for block in descriptor_rows(descriptors, configurations)]
     shift = _energy_shift(rows, numbers)
-    mean, transform = _whitening(rows, settings)
-    whitened = [_whitened(block, mean, transform) for block in rows]
+    mean, transform = whitening(
+        rows,
+        energy_error=settings.energy_error,
+        force_error=settings.force_error,
+        stress_error=settings.stress_error / EV_PER_CUBIC_ANGSTROM_IN_GPA,
+        floor=settings.whitening_floor,
+    )
     model = _Model(numbers, (descriptors.count, *settings.hidden, 1))
-    objective = _Objective(whitened, model, shift, settings)
+    objective = _Objective([whitened(block, mean, transform) for block in rows], model, shift, settings)
     theta = model.initial(seed)
     fingerprint = json.dumps({"seed": seed, **asdict(settings)})
     done, history, theta = _resume(checkpoint, fingerprint, theta)
@@ -129,7 +136,7 @@ def train(
             )
     networks = {
         number: _folded(layers, mean[number], transform, shift[number])
-        for number, layers in model.layers(torch.from_numpy(theta)).items()
+        for number, layers in model.layers(torch.from_numpy(theta).to(device)).items()
     }
     potential = NeuralPotential(
         descriptors, networks, {"training": fingerprint, "configurations": str(len(configurations))}
@@ -173,6 +180,7 @@ class _Objective:
 
     def __init__(self, rows: list[Rows], model: _Model, shift: dict[int, float], settings: TrainingSettings) -> None:
         self.rows, self.model, self.settings = rows, model, settings
+        self.device = rows[0].values.device
         self.rest = [
             block.energy - sum(value * (block.numbers == number).sum(1) for number, value in shift.items())
             for block in rows
@@ -181,7 +189,7 @@ class _Objective:
         self.force_components = sum(block.targets[:, :-6].numel() for block in rows)
 
     def __call__(self, flat: ndarray) -> tuple[float, ndarray]:
-        theta = torch.from_numpy(flat).clone().requires_grad_()
+        theta = torch.from_numpy(flat).to(self.device, copy=True).requires_grad_()
         energy, force, stress = self._mean_squares(theta, weighted=True)
         settings = self.settings
         loss = energy / settings.energy_error**2 + force / settings.force_error**2 + stress / settings.stress_error**2
@@ -189,16 +197,16 @@ class _Objective:
         (gradient,) = torch.autograd.grad(loss, theta)
         if not torch.isfinite(loss):
             raise TrainingFailed(f"the loss became {float(loss)}; check the labels, or lower the network's size")
-        return loss.item(), gradient.numpy()
+        return loss.item(), gradient.cpu().numpy()
 
     def errors(self, flat: ndarray) -> tuple[float, float, float]:
         """Root mean square errors, all structures alike: eV/atom, eV/A, GPa."""
-        energy, force, stress = self._mean_squares(torch.from_numpy(flat), weighted=False)
+        energy, force, stress = self._mean_squares(torch.from_numpy(flat).to(self.device), weighted=False)
         return energy.item() ** 0.5, force.item() ** 0.5, stress.item() ** 0.5
 
     def _mean_squares(self, theta: Tensor, *, weighted: bool) -> tuple[Tensor, Tensor, Tensor]:
         networks = self.model.layers(theta)
-        energy = force = stress = torch.zeros((), dtype=torch.float64)
+        energy = force = stress = theta.new_zeros(())
         for block, rest in zip(self.rows, self.rest, strict=True):
             atoms = block.numbers.shape[1]
             weight = block.weight if weighted else torch.ones_like(block.weight)
@@ -218,7 +226,7 @@ def _energy_and_pull(networks: dict[int, Layers], block: Rows) -> tuple[Tensor, 
     """
     shape = block.values.shape
     flat, species = block.values.reshape(-1, shape[-1]), block.numbers.reshape(-1)
-    energies = torch.zeros(len(flat), dtype=flat.dtype)
+    energies = flat.new_zeros(len(flat))
     pulls = torch.zeros_like(flat)
     for number, layers in networks.items():
         rows = torch.nonzero(species == number)[:, 0]
@@ -241,55 +249,8 @@ def _energy_shift(rows: list[Rows], numbers: tuple[int, ...]) -> dict[int, float
     counts = torch.cat([torch.stack([(block.numbers == z).sum(1) for z in numbers], 1) for block in rows]).double()
     energies = torch.cat([block.energy for block in rows])
     size = counts.sum(1, keepdim=True)
-    solution = np.linalg.lstsq((counts / size).numpy(), (energies / size[:, 0]).numpy(), rcond=None)[0]
+    solution = np.linalg.lstsq((counts / size).cpu().numpy(), (energies / size[:, 0]).cpu().numpy(), rcond=None)[0]
     return {z: float(value) for z, value in zip(numbers, solution, strict=True)}
-
-
-def _whitening(rows: list[Rows], settings: TrainingSettings) -> tuple[dict[int, Tensor], Tensor]:
-    """Mean descriptors of each element and T, so that a linear model in x = (G - mean) T has a Gram matrix near the identity.
-
-    The Gram matrix sums the rows of energies per atom, forces and stresses in units of their error scales.
-    """
-    functions = rows[0].values.shape[-1]
-    species = torch.cat([block.numbers.reshape(-1) for block in rows])
-    values = torch.cat([block.values.reshape(-1, functions) for block in rows])
-    mean = {int(z): values[species == z].mean(0) for z in species.unique()}
-    structures = sum(len(block.energy) for block in rows)
-    components = sum(block.targets[:, :-6].numel() for block in rows)
-    stress_error = settings.stress_error / EV_PER_CUBIC_ANGSTROM_IN_GPA
-    gram = torch.zeros(functions, functions, dtype=torch.float64)
-    for block in rows:
-        size, atoms, _ = block.values.shape
-        jacobian = block.jacobian.reshape(size, atoms, functions, -1).sum(1).transpose(1, 2)
-        centred = (block.values - _centres(block, mean)).mean(1) / settings.energy_error
-        forces = jacobian[:, :-6].reshape(-1, functions) / settings.force_error
-        stress = jacobian[:, -6:].reshape(-1, functions) / stress_error
-        gram += centred.T @ centred / structures + forces.T @ forces / components + stress.T @ stress / (6 * structures)
-    eigenvalues, eigenvectors = torch.linalg.eigh(gram)
-    transform = eigenvectors / torch.sqrt(eigenvalues.clamp(min=0.0) + settings.whitening_floor * eigenvalues[-1])
-    inputs = (values - torch.stack([mean[int(z)] for z in species])) @ transform
-    return mean, transform / inputs.square().mean().sqrt()
-
-
-def _centres(block: Rows, mean: dict[int, Tensor]) -> Tensor:
-    """The mean descriptors of each atom's element, in the shape of `block.values`."""
-    centres = torch.empty_like(block.values)
-    for number, centre in mean.items():
-        centres[block.numbers == number] = centre
-    return centres
-
-
-def _whitened(block: Rows, mean: dict[int, Tensor], transform: Tensor) -> Rows:
-    structures, atoms, functions = block.values.shape
-    jacobian = block.jacobian.reshape(structures, atoms, functions, -1)
-    return Rows(
-        numbers=block.numbers,
-        values=(block.values - _centres(block, mean)) @ transform,
-        jacobian=torch.einsum("sadc,de->saec", jacobian, transform).reshape(block.jacobian.shape),
-        energy=block.energy,
-        targets=block.targets,
-        weight=block.weight,
-    )
 
 
 def _folded(layers: Layers, mean: Tensor, transform: Tensor, shift: float) -> Layers:

@@ -9,7 +9,7 @@ one dense matrix a structure; an epoch of training is then a few matrix products
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -47,6 +47,10 @@ class Rows:
     energy: Float[Tensor, "structures"]
     targets: Float[Tensor, "structures columns"]
     weight: Float[Tensor, "structures"]
+
+    def to(self, device: str) -> "Rows":
+        """The same rows on another device."""
+        return Rows(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
 def check_labels(structures: Sequence[Atoms]) -> None:
