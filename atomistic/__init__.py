@@ -1,76 +1,10 @@
 """Atoms: neural network potentials, molecular dynamics, relaxation and virial stress.
 
 Units are those of ASE: eV, Angstrom, K; stress in eV/A^3, tension positive.
+
+Names are imported on first use (SPEC 1); `__init__.pyi` says where each one lives.
 """
 
-from atomistic.calculator import InvalidStructure, NeuralCalculator
-from atomistic.cauchy_born import CauchyBorn, CauchyBornResponse, InvalidDeformation
-from atomistic.configurations import ConfigurationGroup, LabelFailed, default_groups, label, label_configurations
-from atomistic.crystal import (
-    InvalidCrystal,
-    RelaxationFailed,
-    RelaxedCrystal,
-    check_crystal,
-    deform,
-    first_piola,
-    nearest_distance,
-    primitive_cell,
-    relax_crystal,
-    relax_positions,
-)
-from atomistic.descriptors import SymmetryFunctions
-from atomistic.dynamics import DynamicsFailed, ThermalStress, thermal_stress
-from atomistic.elasticity import elastic_constants
-from atomistic.neighbours import NeighbourTable, neighbour_table
-from atomistic.potential import NeuralPotential, PotentialFileError, Prediction, UnknownElement, predict_all
-from atomistic.reference import UnknownReference, reference_calculator, reference_names
-from atomistic.time_series import TimeAverage, time_average
-from atomistic.training import Training, TrainingFailed, TrainingSettings, train
-from atomistic.training_rows import InvalidTrainingData
-from atomistic.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
+import lazy_loader
 
-__all__ = [
-    "EV_PER_CUBIC_ANGSTROM_IN_GPA",
-    "CauchyBorn",
-    "CauchyBornResponse",
-    "ConfigurationGroup",
-    "DynamicsFailed",
-    "InvalidCrystal",
-    "InvalidDeformation",
-    "InvalidStructure",
-    "InvalidTrainingData",
-    "LabelFailed",
-    "NeighbourTable",
-    "NeuralCalculator",
-    "NeuralPotential",
-    "PotentialFileError",
-    "Prediction",
-    "RelaxationFailed",
-    "RelaxedCrystal",
-    "SymmetryFunctions",
-    "ThermalStress",
-    "TimeAverage",
-    "Training",
-    "TrainingFailed",
-    "TrainingSettings",
-    "UnknownElement",
-    "UnknownReference",
-    "check_crystal",
-    "default_groups",
-    "deform",
-    "elastic_constants",
-    "first_piola",
-    "label",
-    "label_configurations",
-    "nearest_distance",
-    "neighbour_table",
-    "predict_all",
-    "primitive_cell",
-    "reference_calculator",
-    "reference_names",
-    "relax_crystal",
-    "relax_positions",
-    "thermal_stress",
-    "time_average",
-    "train",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,71 @@
+from .calculator import InvalidStructure, NeuralCalculator
+from .cauchy_born import CauchyBorn, CauchyBornResponse, InvalidDeformation
+from .configurations import ConfigurationGroup, LabelFailed, default_groups, label, label_configurations
+from .crystal import (
+    InvalidCrystal,
+    RelaxationFailed,
+    RelaxedCrystal,
+    check_crystal,
+    deform,
+    first_piola,
+    nearest_distance,
+    primitive_cell,
+    relax_crystal,
+    relax_positions,
+)
+from .descriptors import SymmetryFunctions
+from .dynamics import DynamicsFailed, ThermalStress, thermal_stress
+from .elasticity import elastic_constants
+from .neighbours import NeighbourTable, neighbour_table
+from .potential import NeuralPotential, PotentialFileError, Prediction, UnknownElement, predict_all
+from .reference import UnknownReference, reference_calculator, reference_names
+from .time_series import TimeAverage, time_average
+from .training import Training, TrainingFailed, TrainingSettings, train
+from .training_rows import InvalidTrainingData
+from .units import EV_PER_CUBIC_ANGSTROM_IN_GPA
+
+__all__ = [
+    "EV_PER_CUBIC_ANGSTROM_IN_GPA",
+    "CauchyBorn",
+    "CauchyBornResponse",
+    "ConfigurationGroup",
+    "DynamicsFailed",
+    "InvalidCrystal",
+    "InvalidDeformation",
+    "InvalidStructure",
+    "InvalidTrainingData",
+    "LabelFailed",
+    "NeighbourTable",
+    "NeuralCalculator",
+    "NeuralPotential",
+    "PotentialFileError",
+    "Prediction",
+    "RelaxationFailed",
+    "RelaxedCrystal",
+    "SymmetryFunctions",
+    "ThermalStress",
+    "TimeAverage",
+    "Training",
+    "TrainingFailed",
+    "TrainingSettings",
+    "UnknownElement",
+    "UnknownReference",
+    "check_crystal",
+    "default_groups",
+    "deform",
+    "elastic_constants",
+    "first_piola",
+    "label",
+    "label_configurations",
+    "nearest_distance",
+    "neighbour_table",
+    "predict_all",
+    "primitive_cell",
+    "reference_calculator",
+    "reference_names",
+    "relax_crystal",
+    "relax_positions",
+    "thermal_stress",
+    "time_average",
+    "train",
+]
