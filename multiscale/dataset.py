@@ -7,7 +7,7 @@ version and the provenance of every number; it is written whole or not at all.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -97,6 +97,13 @@ class StressStrainData:
         object.__setattr__(self, "admissible", admissible)
         if n == 0:
             raise InvalidData("the data have no states, expected at least one")
+        for name in ("crystal", "provenance"):
+            try:
+                json.dumps(dict(getattr(self, name)))
+            except (TypeError, ValueError) as error:
+                raise InvalidData(
+                    f"{name} cannot be written as JSON ({error}); expected lists, numbers and strings"
+                ) from error
         self._check_values()
 
     def _settle(self, name: str, shape: tuple[int, ...]) -> None:
@@ -110,7 +117,9 @@ class StressStrainData:
         if not np.isfinite(array).all():
             where = np.argwhere(~np.isfinite(array))[0]
             index = tuple(int(k) for k in where)
-            raise InvalidData(f"{name}{list(index)} is {array[index]}, expected finite numbers; leave out states that failed")
+            raise InvalidData(
+                f"{name}{list(index)} is {array[index]}, expected finite numbers; leave out states that failed"
+            )
         object.__setattr__(self, name, array)
 
     def _check_values(self) -> None:
@@ -140,7 +149,9 @@ class StressStrainData:
         at_rest = np.abs(H).max(axis=(1, 2)) < IDENTITY_TOLERANCE
         if (np.abs(energy[at_rest]) > 1e-9).any():
             k = int(np.flatnonzero(at_rest)[np.argmax(np.abs(energy[at_rest]))])
-            raise InvalidData(f"energy is {energy[k]:.6g} GPa at state {k}, where F = I; expected energies relative to F = I")
+            raise InvalidData(
+                f"energy is {energy[k]:.6g} GPa at state {k}, where F = I; expected energies relative to F = I"
+            )
         if self.first_piola is not None:
             # W = 1/2 P:(F - I) up to third order in strain: an offset far above that is an absolute energy, or wrong units
             work = 0.5 * np.einsum("nij,nij->n", self.first_piola, H)
@@ -156,9 +167,8 @@ class StressStrainData:
 
     def select(self, states: Bool[ndarray, "n"]) -> Self:
         """The data of the states where the mask is true."""
-        kept = {name: None if getattr(self, name) is None else getattr(self, name)[states] for name in SHAPES}
-        others = ("temperature", "reference_stress", "reference_tangent", "crystal", "provenance")
-        return type(self)(admissible=self.admissible[states], **kept, **{name: getattr(self, name) for name in others})
+        given = [name for name in (*SHAPES, "admissible") if getattr(self, name) is not None]
+        return replace(self, **{name: getattr(self, name)[states] for name in given})
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write to HDF5, whole or not at all: a temporary file beside `path` takes its name when complete.
@@ -207,8 +217,10 @@ class StressStrainData:
                 fields["temperature"] = float(file.attrs["temperature"])
                 fields["crystal"] = json.loads(file.attrs["crystal"])
                 fields["provenance"] = json.loads(file.attrs["provenance"])
-        except (OSError, KeyError, json.JSONDecodeError, RuntimeError) as error:
-            raise DataFileError(f"{path} cannot be read as HDF5 strain-stress data ({error}); write it again") from error
+        except (OSError, KeyError, TypeError, AttributeError, json.JSONDecodeError, RuntimeError) as error:
+            raise DataFileError(
+                f"{path} cannot be read as HDF5 strain-stress data ({error}); write it again"
+            ) from error
         if "deformation_gradient" not in fields:
             raise DataFileError(f"{path} has no dataset 'deformation_gradient'; write it again")
         return cls(**fields)

@@ -16,7 +16,7 @@ elastic constants are exact there.
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.spatial import KDTree
 
@@ -48,37 +48,43 @@ class Domain:
     def __init__(self, strain: Float[ndarray, "n 6"], point_group: PointGroup) -> None:
         strain = np.ascontiguousarray(strain, dtype=np.float64)
         if strain.ndim != 2 or strain.shape[1] != 6 or not np.isfinite(strain).all():
-            raise InvalidDomain(f"the training strain has shape {strain.shape}, expected finite numbers of shape (n, 6)")
+            raise InvalidDomain(
+                f"the training strain has shape {strain.shape}, expected finite numbers of shape (n, 6)"
+            )
         if not (np.linalg.norm(strain, axis=1) > SAME_STATE).any():
             raise InvalidDomain("no training state is strained; expected at least one besides F = I")
         self.strain = strain
         self.point_group = point_group
 
     @cached_property
-    def _images(self) -> tuple[KDTree, ndarray]:
-        """All images of all states, F = I among them, and the state each belongs to."""
+    def _states(self) -> Float[ndarray, "m 6"]:
+        """F = I and the training states, each once."""
         states = np.concatenate([np.zeros((1, 6)), self.strain])
+        tree, owner = self._images_of(states)
+        near = tree.query_ball_point(strain_norm_components(states), SAME_STATE)
+        return states[[owner[found].min() == state for state, found in enumerate(near)]]
+
+    @cached_property
+    def _tree(self) -> tuple[KDTree, Int[ndarray, "k"]]:
+        return self._images_of(self._states)
+
+    def _images_of(self, states: Float[ndarray, "m 6"]) -> tuple[KDTree, Int[ndarray, "k"]]:
+        """All images of the states, and the state that each belongs to."""
         images = states @ np.swapaxes(self.point_group.strain_action, -1, -2)
-        owner = np.tile(np.arange(len(states)), len(images))
-        return KDTree(strain_norm_components(images.reshape(-1, 6))), owner
+        return KDTree(strain_norm_components(images.reshape(-1, 6))), np.tile(np.arange(len(states)), len(images))
 
     @cached_property
     def spacing(self) -> float:
-        """The distance within which 95 % of the states have another, distinct one."""
-        tree, owner = self._images
-        states = np.concatenate([np.zeros((1, 6)), self.strain])
-        nearest = []
-        for state, components in enumerate(strain_norm_components(states)):
-            # a state's own images come first and are at most as many as the group has rotations
-            distance, index = tree.query(components, k=min(2 * self.point_group.order + 1, tree.n))
-            other = (owner[index] != state) & (distance > SAME_STATE)
-            if other.any():
-                nearest.append(distance[other].min())
-        return float(np.quantile(nearest, COVERED))
+        """The distance within which 95 % of the states have another one."""
+        tree, owner = self._tree
+        # a state has at most as many images of its own, itself among them, as the group has rotations
+        distance, index = tree.query(strain_norm_components(self._states), k=self.point_group.order + 1)
+        other = owner[index] != np.arange(len(index))[:, None]
+        return float(np.quantile(np.where(other, distance, np.inf).min(axis=1), COVERED))
 
     def distance(self, strain: Float[ndarray, "n 6"]) -> Float[ndarray, "n"]:
         """d(E) to the nearest training state."""
-        tree, _ = self._images
+        tree, _ = self._tree
         return np.asarray(tree.query(strain_norm_components(strain))[0])
 
     def trust(self, strain: Float[ndarray, "n 6"]) -> Float[ndarray, "n"]:

@@ -109,7 +109,10 @@ def fit(
         initial = matching_pursuit(training, rng)
         minimum = levenberg_marquardt(training.residual, training.linearisation, initial, iterations=SHORT)
         found.append((validation.chi_square(minimum.parameters), minimum))
-        report((start + 1) / (starts + 3), f"start {start + 1} of {starts}: held-out chi square {found[-1][0]:.3g} a number")
+        report(
+            (start + 1) / (starts + 3),
+            f"start {start + 1} of {starts}: held-out chi square {found[-1][0]:.3g} a number",
+        )
     best = min(found, key=lambda pair: pair[0])[1]
     polished = levenberg_marquardt(everything.residual, everything.linearisation, best.parameters, iterations=LONG)
     law = law_of(everything, polished.parameters, data)
@@ -142,7 +145,9 @@ def least_squares_problem(
         stiffness = np.einsum("m,mij->ij", coefficients[:m], reference.stiffness_basis)
     K = float(np.linalg.norm(np.diag(stiffness)) / np.sqrt(6.0))
     if not (np.isfinite(K) and K > 0.0):
-        raise FitError(f"the elastic constants at F = I have diagonal {np.diag(stiffness).tolist()} GPa, expected a stiff material")
+        raise FitError(
+            f"the elastic constants at F = I have diagonal {np.diag(stiffness).tolist()} GPa, expected a stiff material"
+        )
     return OrbitFit(observations, group, neurons, reference, strain_scale=s, stiffness_scale=K, prior=PRIOR)
 
 

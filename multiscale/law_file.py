@@ -56,7 +56,9 @@ def read_law_file(
             header = json.loads((file.metadata() or {}).get(HEADER_KEY, "null"))
             if not isinstance(header, dict) or header.get("schema") != schema:
                 found = header.get("schema") if isinstance(header, dict) else None
-                raise LawFileError(f"{path} has schema {found!r}, expected {schema!r}: another kind of safetensors file")
+                raise LawFileError(
+                    f"{path} has schema {found!r}, expected {schema!r}: another kind of safetensors file"
+                )
             if header.get("schema_version") != version:
                 raise LawFileError(
                     f"{path} has schema version {header.get('schema_version')}, this release reads {version}; "

@@ -98,7 +98,12 @@ class OrbitFit:
     ) -> tuple[Float[ndarray, "h 6"], Float[ndarray, "h"], Float[ndarray, "h"], Float[ndarray, "q"]]:
         """Weights, biases, amplitudes, and the coefficients of what is linear."""
         h = self.neurons
-        return parameters[: 6 * h].reshape(h, 6), parameters[6 * h : 7 * h], parameters[7 * h : 8 * h], parameters[8 * h :]
+        return (
+            parameters[: 6 * h].reshape(h, 6),
+            parameters[6 * h : 7 * h],
+            parameters[7 * h : 8 * h],
+            parameters[8 * h :],
+        )
 
     def candidate_rows(self, w: Float[ndarray, "h 6"], b: Float[ndarray, "h"]) -> Float[ndarray, "r q"]:
         """Observed rows of neurons of unit amplitude, and of the other linear unknowns."""
@@ -108,7 +113,7 @@ class OrbitFit:
     @property
     def target(self) -> Float[ndarray, "r"]:
         """What the rows are to reproduce."""
-        return self._target.ravel()
+        return np.asarray(self._target.ravel())
 
     def _neuron_values(self, w: Float[ndarray, "h 6"], b: Float[ndarray, "h"]) -> Float[ndarray, "n 28 h"]:
         """x of each neuron with unit amplitude."""
@@ -145,7 +150,7 @@ class OrbitFit:
         """x of unit amplitudes, and the derivatives of v x by w (6 h, neuron by neuron) and b (h)."""
         y, u, uu = self._layer(w)
         h, n, g = y.shape
-        (phi, phi1, phi2, phi3), by_bias = softplus_remainder(y, b[:, None, None])
+        (phi, phi1, phi2, phi3), (by_b0, by_b1, by_b2) = softplus_remainder(y, b[:, None, None])
         Q, e = self.group.strain_action, self._images[None]
         share = v[:, None, None] / g
         by_w = np.empty((n, 28, h, 6))
@@ -154,12 +159,16 @@ class OrbitFit:
         stress = (phi2 * share)[:, :, None, :] * e
         by_w[:, 1:7] = (stress.reshape(h, n * 6, g) @ u).reshape(h, n, 6, 6).transpose(1, 3, 0, 2)
         turned = Q.transpose(0, 2, 1)
-        by_w[:, 1:7] += ((phi1 * share).reshape(h * n, g) @ turned.reshape(g, 36)).reshape(h, n, 6, 6).transpose(1, 2, 0, 3)
+        by_w[:, 1:7] += (
+            ((phi1 * share).reshape(h * n, g) @ turned.reshape(g, 36)).reshape(h, n, 6, 6).transpose(1, 2, 0, 3)
+        )
         stiffness = (phi3 * share)[:, :, None, :] * e
         by_w[:, 7:] = (stiffness.reshape(h, n * 6, g) @ uu).reshape(h, n, 6, 21).transpose(1, 3, 0, 2)
-        products = turned[:, UPPER_ROWS] * u[:, :, UPPER_COLUMNS, None] + turned[:, UPPER_COLUMNS] * u[:, :, UPPER_ROWS, None]
+        products = (
+            turned[:, UPPER_ROWS] * u[:, :, UPPER_COLUMNS, None] + turned[:, UPPER_COLUMNS] * u[:, :, UPPER_ROWS, None]
+        )
         by_w[:, 7:] += ((phi2 * share) @ products.reshape(h, g, 126)).reshape(h, n, 21, 6).transpose(1, 2, 0, 3)
-        by_b = self._averages(*by_bias, u, uu) * v
+        by_b = self._averages(by_b0, by_b1, by_b2, u, uu) * v
         derivatives = np.concatenate([by_w.reshape(n, 28, 6 * h), by_b], axis=2)
         return self._averages(phi, phi1, phi2, u, uu), derivatives
 

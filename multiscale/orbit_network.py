@@ -104,7 +104,9 @@ class OrbitLaw:
                 )
         skew = float(np.abs(self.constants - self.constants.T).max())
         if skew > 1e-9 * float(np.abs(self.constants).max()):
-            raise InvalidLaw(f"the elastic constants differ from their transpose by {skew:.3g} GPa, expected a symmetric matrix")
+            raise InvalidLaw(
+                f"the elastic constants differ from their transpose by {skew:.3g} GPa, expected a symmetric matrix"
+            )
         object.__setattr__(self, "constants", 0.5 * (self.constants + self.constants.T))
 
     def elastic_constants(self) -> Float[ndarray, "6 6"]:

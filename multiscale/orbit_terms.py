@@ -79,10 +79,10 @@ class OrbitTerms:
             D[:, UPPER_ROWS, UPPER_COLUMNS] = curvature
             D[:, UPPER_COLUMNS, UPPER_ROWS] = curvature
             D += self.quadratic
-        J = determinant(F)
-        crushed = J < self.growth_threshold
+        volume = determinant(F)
+        crushed = volume < self.growth_threshold
         if crushed.any():
-            energy, stress, stiffness = self.growth(F[crushed], J[crushed])
+            energy, stress, stiffness = self.growth(F[crushed], volume[crushed])
             W[crushed] += energy
             S[crushed] += stress
             if D is not None:
@@ -91,7 +91,7 @@ class OrbitTerms:
 
     @cached_property
     def _weight_products(self) -> Float[ndarray, "m 21"]:
-        return self.weights[:, UPPER_ROWS] * self.weights[:, UPPER_COLUMNS]
+        return np.asarray(self.weights[:, UPPER_ROWS] * self.weights[:, UPPER_COLUMNS])
 
     def growth(
         self, F: Float[ndarray, "n 3 3"], J: Float[ndarray, "n"]

@@ -105,8 +105,14 @@ def check_zero_stress(data: StressStrainData) -> None:
 
 def prescribed_stress(stress: Float[ndarray, "3 3"], group: PointGroup) -> Float[ndarray, "6"]:
     """Voigt components of a stress that the group allows."""
-    if stress.shape != (3, 3) or not np.isfinite(stress).all() or np.abs(stress - stress.T).max() > 1e-9 * np.abs(stress).max():
-        raise FitError(f"reference_stress is {stress.tolist()}, expected a symmetric 3 x 3 stress in GPa, 'zero' or 'fit'")
+    if (
+        stress.shape != (3, 3)
+        or not np.isfinite(stress).all()
+        or np.abs(stress - stress.T).max() > 1e-9 * np.abs(stress).max()
+    ):
+        raise FitError(
+            f"reference_stress is {stress.tolist()}, expected a symmetric 3 x 3 stress in GPa, 'zero' or 'fit'"
+        )
     given = stress_components(stress)
     allowed = group.project_stress(given)
     broken = float(np.abs(given - allowed).max())

@@ -23,9 +23,8 @@ SHEAR_DOUBLING: Final[Float[ndarray, "6"]] = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 
 VOIGT: Final[Int[ndarray, "3 3"]] = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 """Tensor component (I, J) is Voigt component VOIGT[I, J]."""
 
-UPPER_ROWS: Final[Int[ndarray, "21"]]
-UPPER_COLUMNS: Final[Int[ndarray, "21"]]
-UPPER_ROWS, UPPER_COLUMNS = np.triu_indices(6)
+UPPER_ROWS: Final[Int[ndarray, "21"]] = np.triu_indices(6)[0]
+UPPER_COLUMNS: Final[Int[ndarray, "21"]] = np.triu_indices(6)[1]
 """The 21 independent components of a symmetric 6 x 6 matrix, row by row of its upper triangle."""
 
 
@@ -106,7 +105,7 @@ def tangent(
     # F_iM D_MJNL, then the same product on the second pair, each as one batched 3 x 27 product
     half = (F @ stiffness_tensor(D).reshape(n, 3, 27)).reshape(n, 3, 3, 3, 3)
     half = half.transpose(0, 3, 1, 2, 4).reshape(n, 3, 27)
-    A = (F @ half).reshape(n, 3, 3, 3, 3).transpose(0, 2, 3, 1, 4).copy()
+    A: ndarray = (F @ half).reshape(n, 3, 3, 3, 3).transpose(0, 2, 3, 1, 4).copy()
     full_stress = stress_tensor(S)
     for i in range(3):
         A[:, i, :, i, :] += full_stress

@@ -36,9 +36,18 @@ LAUE_CLASS_MEMBERS: dict[str, tuple[str, ...]] = {
 
 LAUE_CLASS_OF = {point_group: laue for laue, members in LAUE_CLASS_MEMBERS.items() for point_group in members}
 
+GROUP_ORDER: dict[str, int] = {
+    "-1": 1, "2/m": 2, "mmm": 4, "4/m": 4, "4/mmm": 8, "-3": 3, "-3m": 6, "6/m": 6, "6/mmm": 12, "m-3": 12, "m-3m": 24
+}  # fmt: skip
+"""Laue class -> number of proper rotations."""
+
 
 class UnknownPointGroup(ValueError):
     """The symbol is none of the 32 crystallographic point groups."""
+
+
+class InvalidRotations(ValueError):
+    """Matrices that are not the proper rotations of the group they are named after."""
 
 
 class NoSymmetryFound(ValueError):
@@ -52,7 +61,7 @@ def rotation(axis: Sequence[float], degrees: float) -> Float[ndarray, "3 3"]:
     angle = np.deg2rad(degrees)
     R = np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * np.outer(n, n)
     # the entries of crystallographic rotations are 0, +-1/2, +-sqrt(3)/2, +-1: exact where a float can be
-    return np.where(np.abs(2.0 * R - np.round(2.0 * R)) < 1e-14, np.round(2.0 * R) / 2.0, R)
+    return np.asarray(np.where(np.abs(2.0 * R - np.round(2.0 * R)) < 1e-14, np.round(2.0 * R) / 2.0, R))
 
 
 X, Y, Z, DIAGONAL = (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)
@@ -81,10 +90,27 @@ class PointGroup:
         name: Hermann-Mauguin symbol of the point group, e.g. "-43m".
         rotations: (g, 3, 3), each with determinant +1; the identity is the first.
         strain_action: (g, 6, 6), the matrices Q with Q e the strain components of R E R^T.
+
+    Raises:
+        UnknownPointGroup, InvalidRotations: a name that is none of the 32, or rotations that are not those of the name.
     """
 
     name: str
     rotations: Float[ndarray, "g 3 3"] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        R = np.asarray(self.rotations)
+        expected = GROUP_ORDER[LAUE_CLASS_OF[self.name]] if self.name in LAUE_CLASS_OF else None
+        if expected is None:
+            raise UnknownPointGroup(
+                f"point group {self.name!r} is not known, expected one of {', '.join(LAUE_CLASS_OF)}"
+            )
+        if R.shape != (expected, 3, 3):
+            raise InvalidRotations(f"the rotations of {self.name} have shape {R.shape}, expected {(expected, 3, 3)}")
+        skew = np.abs(R @ np.swapaxes(R, -1, -2) - np.eye(3)).max(axis=(1, 2)) + np.abs(np.linalg.det(R) - 1.0)
+        if not skew.max() < 1e-9:
+            k = int(np.argmax(~(skew < 1e-9)))
+            raise InvalidRotations(f"operation {k} of {self.name} is off a proper rotation by {skew[k]:.3g}")
 
     @property
     def laue_class(self) -> str:
@@ -126,13 +152,15 @@ class PointGroup:
             NoSymmetryFound: where spglib finds none at this tolerance.
         """
         cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-        dataset = spglib.get_symmetry_dataset(cell, symprec=tolerance)
-        if dataset is None:
+        # a supercell hides the operations which its own shape breaks: those of the primitive cell, not rotated, are asked for
+        primitive = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=tolerance)
+        dataset = None if primitive is None else spglib.get_symmetry_dataset(primitive, symprec=tolerance)
+        if primitive is None or dataset is None:
             raise NoSymmetryFound(
                 f"spglib finds no symmetry in {atoms.get_chemical_formula()} at {tolerance} A; "
                 "check the cell, or pass the group by PointGroup.named"
             )
-        columns = atoms.cell.array.T
+        columns = np.asarray(primitive[0]).T
         cartesian = columns @ np.asarray(dataset.rotations, dtype=float) @ np.linalg.inv(columns)
         proper = cartesian * np.sign(np.linalg.det(cartesian))[:, None, None]
         # a cell is symmetric only to the tolerance: the nearest orthogonal matrix, by the polar decomposition
@@ -172,7 +200,9 @@ def closure(generators: Sequence[Float[ndarray, "3 3"]]) -> Float[ndarray, "g 3 
             product = generator @ member
             if min(np.abs(product - other).max() for other in members) > 1e-3:
                 if len(members) == 24:
-                    raise NoSymmetryFound("the rotations generate more than 24 elements: no crystallographic point group")
+                    raise NoSymmetryFound(
+                        "the rotations generate more than 24 elements: no crystallographic point group"
+                    )
                 members.append(product)
     return np.array(members)
 

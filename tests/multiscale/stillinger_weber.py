@@ -38,7 +38,9 @@ def neighbour_shell(reach: float) -> tuple[Tensor, Tensor]:
     return torch.tensor(to_all[near]), torch.tensor(moves[near, None])
 
 
-SHELL, MOVES = neighbour_shell(4.2)  # the 4 + 12 nearest; the third shell, at 4.503 A, enters 3.77 A below a stretch of 0.84
+SHELL, MOVES = neighbour_shell(
+    4.2
+)  # the 4 + 12 nearest; the third shell, at 4.503 A, enters 3.77 A below a stretch of 0.84
 FIRST, SECOND = torch.triu_indices(len(SHELL), len(SHELL), 1)
 
 
