@@ -7,6 +7,7 @@ then polished on all states.
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -116,10 +117,14 @@ def fit(
     best = min(found, key=lambda pair: pair[0])[1]
     polished = levenberg_marquardt(everything.residual, everything.linearisation, best.parameters, iterations=LONG)
     law = law_of(everything, polished.parameters, data)
-    warn_if_poor(law, data)
-    chi_square = everything.chi_square(polished.parameters)
-    report(1.0, f"polished in {polished.iterations} iterations: chi square {chi_square:.3g} a number")
-    return law
+    summary = f"{neurons} neurons, seed {seed}, {starts} starts; chi square {everything.chi_square(polished.parameters):.3g} a number"
+    if data.first_piola is not None:
+        stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola
+        miss = normalised_mse(stress, data.first_piola)
+        warn_if_poor(miss, data)
+        summary += f", stress NMSE {miss:.2g} on its own data"
+    report(1.0, summary)
+    return replace(law, provenance={**law.provenance, "fit": summary})
 
 
 def least_squares_problem(
@@ -222,17 +227,15 @@ def law_of(problem: OrbitFit, parameters: Float[ndarray, "p"], data: StressStrai
     )
 
 
-def warn_if_poor(law: OrbitLaw, data: StressStrainData) -> None:
+def warn_if_poor(miss: float, data: StressStrainData) -> None:
     """Say so where the law misses the stress of its own data by more than their noise explains."""
-    if data.first_piola is None:
-        return
-    miss = normalised_mse(law.evaluate(data.deformation_gradient, tangent=False).first_piola, data.first_piola)
-    error = np.zeros(1) if data.first_piola_error is None else data.first_piola_error
-    noise = float(np.mean(error**2) / np.mean(data.first_piola**2))
+    noise = 0.0
+    if data.first_piola is not None and data.first_piola_error is not None:
+        noise = normalised_mse(data.first_piola + data.first_piola_error, data.first_piola)
     if miss > POOR_FIT + 2.0 * noise:
         warnings.warn(
-            f"the law misses the stress of its own data by a normalised mean square error of {miss:.2g} (their noise is {noise:.2g}, "
-            f"{POOR_FIT:g} is expected besides); use more neurons, or check the data and the symmetry",
+            f"the law misses the stress of its own data by a normalised mean square error of {miss:.2g} (their noise is "
+            f"{noise:.2g}, {POOR_FIT:g} is expected besides); use more neurons, or check the data and the symmetry",
             PoorFit,
             stacklevel=3,
         )
