@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -165,7 +165,7 @@ class StressStrainData:
     def __len__(self) -> int:
         return len(self.deformation_gradient)
 
-    def select(self, states: Bool[ndarray, "n"]) -> Self:
+    def select(self, states: Bool[ndarray, "n"]) -> "StressStrainData":
         """The data of the states where the mask is true."""
         given = [name for name in (*SHAPES, "admissible") if getattr(self, name) is not None]
         return replace(self, **{name: getattr(self, name)[states] for name in given})
@@ -194,7 +194,7 @@ class StressStrainData:
             partial.unlink(missing_ok=True)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Self:
+    def read(cls, path: str | os.PathLike[str]) -> "StressStrainData":
         """Read what `write` wrote.
 
         Raises:

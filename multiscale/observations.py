@@ -8,7 +8,7 @@ sums of squares up to a constant, so nothing is lost and the fit works on R and 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from multiscale.dataset import StressStrainData
@@ -31,7 +31,7 @@ class Observations:
     """
 
     strain: Float[ndarray, "n 6"]
-    columns: Float[ndarray, "c"]
+    columns: Int[ndarray, "c"]
     rows: Float[ndarray, "n c c"]
     targets: Float[ndarray, "n c"]
 

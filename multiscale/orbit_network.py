@@ -19,7 +19,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float
@@ -184,7 +184,7 @@ class OrbitLaw:
         write_law_file(path, SCHEMA, SCHEMA_VERSION, header, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str]) -> "OrbitLaw":
         """Read what `save` wrote; the law is the same to the last bit.
 
         Raises:

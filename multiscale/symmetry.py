@@ -64,19 +64,19 @@ def rotation(axis: Sequence[float], degrees: float) -> Float[ndarray, "3 3"]:
     return np.asarray(np.where(np.abs(2.0 * R - np.round(2.0 * R)) < 1e-14, np.round(2.0 * R) / 2.0, R))
 
 
-X, Y, Z, DIAGONAL = (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)
-GENERATORS: dict[str, tuple[tuple[tuple[int, int, int], float], ...]] = {
+X, Y, Z, DIAGONAL = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 1.0, 1.0)
+GENERATORS: dict[str, tuple[tuple[tuple[float, float, float], float], ...]] = {
     "-1": (),
-    "2/m": ((Y, 180),),
-    "mmm": ((Z, 180), (X, 180)),
-    "4/m": ((Z, 90),),
-    "4/mmm": ((Z, 90), (X, 180)),
-    "-3": ((Z, 120),),
-    "-3m": ((Z, 120), (X, 180)),
-    "6/m": ((Z, 60),),
-    "6/mmm": ((Z, 60), (X, 180)),
-    "m-3": ((Z, 180), (X, 180), (DIAGONAL, 120)),
-    "m-3m": ((Z, 90), (DIAGONAL, 120)),
+    "2/m": ((Y, 180.0),),
+    "mmm": ((Z, 180.0), (X, 180.0)),
+    "4/m": ((Z, 90.0),),
+    "4/mmm": ((Z, 90.0), (X, 180.0)),
+    "-3": ((Z, 120.0),),
+    "-3m": ((Z, 120.0), (X, 180.0)),
+    "6/m": ((Z, 60.0),),
+    "6/mmm": ((Z, 60.0), (X, 180.0)),
+    "m-3": ((Z, 180.0), (X, 180.0), (DIAGONAL, 120.0)),
+    "m-3m": ((Z, 90.0), (DIAGONAL, 120.0)),
 }
 """Laue class -> (axis, degrees) of generating rotations, standard settings (Nye, Physical Properties of Crystals, app. B):
 the unique axis along z, monoclinic along y; the two-fold axes of -3m and 6/mmm along x."""

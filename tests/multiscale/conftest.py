@@ -1,6 +1,12 @@
-"""Silicon data of the constitutive tests, labelled once."""
+"""Silicon data of the constitutive tests, labelled once; shapes checked at run time in the modules that compute."""
 
+# ruff: noqa: E402  the hook comes before the modules that it instruments
 import pytest
+from jaxtyping import install_import_hook
+
+# those that check a user's input themselves are left alone: their own errors are under test
+COMPUTING = ("strain", "symmetry", "design", "observations", "orbit_fit", "orbit_terms", "levenberg_marquardt")
+install_import_hook([f"multiscale.{name}" for name in COMPUTING], "beartype.beartype")
 
 from multiscale.dataset import StressStrainData
 from multiscale.design import strain_design
