@@ -31,6 +31,8 @@ typedef struct {
 } orbit_terms;
 
 #define INLINE static inline __attribute__((always_inline))
+/* Left rolled, the sums would live in memory: twice the time. */
+#define UNROLL _Pragma("GCC unroll 32")
 
 INLINE v8 splat(double x) { return (v8){x, x, x, x, x, x, x, x}; }
 INLINE v8 choose(v8i mask, v8 a, v8 b) { return (v8)((mask & (v8i)a) | (~mask & (v8i)b)); }
@@ -120,16 +122,22 @@ INLINE void activate(block *at, const double *image, int count, v8 *slope, v8 *c
 INLINE void accumulate_stress(block *at, const double *image, int count, const v8 *slope) {
     v8 s[6];
     for (int a = 0; a < 6; ++a) s[a] = at->sums[a];
-    for (int k = 0; k < count; ++k, image += RECORD)
+    for (int k = 0; k < count; ++k, image += RECORD) {
+        UNROLL
         for (int a = 0; a < 6; ++a) s[a] += slope[k] * image[7 + a];
+    }
     for (int a = 0; a < 6; ++a) at->sums[a] = s[a];
 }
 
 INLINE void accumulate_hessian(block *at, const double *image, int count, const v8 *curvature) {
     v8 d[21];
+    UNROLL
     for (int a = 0; a < 21; ++a) d[a] = at->sums[6 + a];
-    for (int k = 0; k < count; ++k, image += RECORD)
+    for (int k = 0; k < count; ++k, image += RECORD) {
+        UNROLL
         for (int a = 0; a < 21; ++a) d[a] += curvature[k] * image[13 + a];
+    }
+    UNROLL
     for (int a = 0; a < 21; ++a) at->sums[6 + a] = d[a];
 }
 
