@@ -3,7 +3,7 @@
  *     W(e) = constant + linear.e + 1/2 e.quadratic.e + sum_g v_g sum_k softplus(u_k.e + b_k) + gamma (J0/J - 1)_+^4
  *
  * in the six components e of the Green-Lagrange strain, shear doubled (multiscale/strain.py). Eight points travel together, one in
- * each lane of a 64-byte vector. Per image k of a neuron: t = exp(-|z|), and 1/(1 + t) gives sigma and sigma (1 - sigma);
+ * each lane of a 64-byte vector (four or two where the machine's are shorter). Per image k of a neuron: t = exp(-|z|), and 1/(1 + t) gives sigma and sigma (1 - sigma);
  * one division serves four images, and one logarithm all images of a neuron, since their sum of ln(1 + t) is the
  * logarithm of a product. The Hessian is carried as 21 numbers; one chain rule per point leads to A.
  *
@@ -13,10 +13,19 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef double v8 __attribute__((vector_size(64), aligned(64)));
-typedef int64_t v8i __attribute__((vector_size(64), aligned(64)));
+/* the machine's own vectors: gcc handles wider ones badly */
+#if defined(__AVX512F__)
+#define LANES 8
+#elif defined(__AVX__)
+#define LANES 4
+#else
+#define LANES 2
+#endif
 
-enum { LANES = 8, QUAD = 4, IMAGES = 32, BLOCKS = 4, RECORD = 34, SUMS = 27 };
+typedef double vd __attribute__((vector_size(8 * LANES)));
+typedef int64_t vi __attribute__((vector_size(8 * LANES)));
+
+enum { QUAD = 4, IMAGES = 32, BLOCKS = 32 / LANES, RECORD = 34, SUMS = 27 };
 
 typedef struct {
     int64_t groups;           /* runs of images with one amplitude; at most 512 images each, a multiple of 4 (QUAD) */
@@ -34,18 +43,18 @@ typedef struct {
 /* Left rolled, the sums would live in memory: twice the time. */
 #define UNROLL _Pragma("GCC unroll 32")
 
-INLINE v8 splat(double x) { return (v8){x, x, x, x, x, x, x, x}; }
-INLINE v8 choose(v8i mask, v8 a, v8 b) { return (v8)((mask & (v8i)a) | (~mask & (v8i)b)); }
+INLINE vd splat(double x) { return (vd){0} + x; }
+INLINE vd choose(vi mask, vd a, vd b) { return (vd)((mask & (vi)a) | (~mask & (vi)b)); }
 
 /* e^-y for y >= 0, to an ulp: -y = k ln 2 + r, |r| <= ln 2 / 2, minimax polynomial of degree 11 (3e-18), 2^k by the exponent. */
-INLINE v8 exp_of_minus(v8 y) {
-    const v8 shift = splat(0x1.8p52);
+INLINE vd exp_of_minus(vd y) {
+    const vd shift = splat(0x1.8p52);
     y = choose(y < 700.0, y, splat(700.0)); /* e^-700 = 1e-304 is nothing beside 1, and normal */
-    v8 rounded = y * -0x1.71547652b82fep0 + shift;
-    v8 k = rounded - shift;
-    v8 r = -y - k * 0x1.62e42fefa3800p-1;
+    vd rounded = y * -0x1.71547652b82fep0 + shift;
+    vd k = rounded - shift;
+    vd r = -y - k * 0x1.62e42fefa3800p-1;
     r = r - k * 0x1.ef35793c76730p-45;
-    v8 p = splat(2.5110049204818659793e-8);
+    vd p = splat(2.5110049204818659793e-8);
     p = p * r + 2.763265472252779189e-7;
     p = p * r + 2.7557240887229868596e-6;
     p = p * r + 2.4801485441561312966e-5;
@@ -57,16 +66,16 @@ INLINE v8 exp_of_minus(v8 y) {
     p = p * r + 0.50000000000000184039;
     p = p * r + 1.0;
     p = p * r + 1.0;
-    return (v8)((v8i)p + ((v8i)rounded << 52));
+    return (vd)((vi)p + ((vi)rounded << 52));
 }
 
 /* ln x for normal x >= 1: x = 2^k m, m in [sqrt 1/2, sqrt 2), ln m = 2 atanh(f), f = (m - 1) / (m + 1). */
-INLINE v8 log_of(v8 x) {
-    const v8i bits = (v8i)x, above = bits - (v8i)splat(0.70710678118654752440);
-    const v8i k = above >> 52;
-    const v8 m = (v8)(bits - (k << 52));
-    const v8 f = (m - 1.0) / (m + 1.0), s = f * f;
-    v8 p = splat(2.0 / 23.0);
+INLINE vd log_of(vd x) {
+    const vi bits = (vi)x, above = bits - (vi)splat(0.70710678118654752440);
+    const vi k = above >> 52;
+    const vd m = (vd)(bits - (k << 52));
+    const vd f = (m - 1.0) / (m + 1.0), s = f * f;
+    vd p = splat(2.0 / 23.0);
     p = p * s + 2.0 / 21.0;
     p = p * s + 2.0 / 19.0;
     p = p * s + 2.0 / 17.0;
@@ -78,39 +87,39 @@ INLINE v8 log_of(v8 x) {
     p = p * s + 2.0 / 5.0;
     p = p * s + 2.0 / 3.0;
     p = p * s + 2.0;
-    return __builtin_convertvector(k, v8) * 0.69314718055994530942 + f * p;
+    return __builtin_convertvector(k, vd) * 0.69314718055994530942 + f * p;
 }
 
-/* What one block of eight points carries through the images. */
+/* What one block of points, one a lane, carries through the images. */
 typedef struct {
-    v8 F[9], H[9], e[6], J;
-    v8 energy;       /* without the amplitudes' constant part */
-    v8 product, rest; /* of the running neuron: prod (1 + t), sum max(z, 0) */
-    v8 sums[SUMS];   /* S (6), D (21) */
+    vd F[9], H[9], e[6], J;
+    vd energy;       /* without the amplitudes' constant part */
+    vd product, rest; /* of the running neuron: prod (1 + t), sum max(z, 0) */
+    vd sums[SUMS];   /* S (6), D (21) */
 } block;
 
 /* sigma and sigma (1 - sigma) of `count` images (a multiple of four); the neuron's product and rest grow. */
-INLINE void activate(block *at, const double *image, int count, v8 *slope, v8 *curvature) {
-    const v8 e0 = at->e[0], e1 = at->e[1], e2 = at->e[2], e3 = at->e[3], e4 = at->e[4], e5 = at->e[5];
-    v8 product = at->product, rest = at->rest;
+INLINE void activate(block *at, const double *image, int count, vd *slope, vd *curvature) {
+    const vd e0 = at->e[0], e1 = at->e[1], e2 = at->e[2], e3 = at->e[3], e4 = at->e[4], e5 = at->e[5];
+    vd product = at->product, rest = at->rest;
     for (int k = 0; k < count; k += QUAD) {
-        v8 t[QUAD], p[QUAD];
-        v8i below[QUAD];
+        vd t[QUAD], p[QUAD];
+        vi below[QUAD];
         for (int q = 0; q < QUAD; ++q) {
             const double *u = image + (k + q) * RECORD;
-            v8 z = u[6] + u[0] * e0 + u[1] * e1 + u[2] * e2 + u[3] * e3 + u[4] * e4 + u[5] * e5;
+            vd z = u[6] + u[0] * e0 + u[1] * e1 + u[2] * e2 + u[3] * e3 + u[4] * e4 + u[5] * e5;
             below[q] = z < 0.0;
-            v8 size = (v8)((v8i)z & INT64_MAX);
+            vd size = (vd)((vi)z & INT64_MAX);
             rest += 0.5 * (z + size);
             t[q] = exp_of_minus(size);
             p[q] = 1.0 + t[q];
         }
-        const v8 first = p[0] * p[1], second = p[2] * p[3], all = first * second;
+        const vd first = p[0] * p[1], second = p[2] * p[3], all = first * second;
         product *= all;
-        const v8 inverse = 1.0 / all, a = inverse * second, b = inverse * first;
-        const v8 r[QUAD] = {a * p[1], a * p[0], b * p[3], b * p[2]};
+        const vd inverse = 1.0 / all, a = inverse * second, b = inverse * first;
+        const vd r[QUAD] = {a * p[1], a * p[0], b * p[3], b * p[2]};
         for (int q = 0; q < QUAD; ++q) {
-            const v8 other = t[q] * r[q];
+            const vd other = t[q] * r[q];
             slope[k + q] = choose(below[q], other, r[q]);
             curvature[k + q] = other * r[q];
         }
@@ -119,8 +128,8 @@ INLINE void activate(block *at, const double *image, int count, v8 *slope, v8 *c
     at->rest = rest;
 }
 
-INLINE void accumulate_stress(block *at, const double *image, int count, const v8 *slope) {
-    v8 s[6];
+INLINE void accumulate_stress(block *at, const double *image, int count, const vd *slope) {
+    vd s[6];
     for (int a = 0; a < 6; ++a) s[a] = at->sums[a];
     for (int k = 0; k < count; ++k, image += RECORD) {
         UNROLL
@@ -129,8 +138,8 @@ INLINE void accumulate_stress(block *at, const double *image, int count, const v
     for (int a = 0; a < 6; ++a) at->sums[a] = s[a];
 }
 
-INLINE void accumulate_hessian(block *at, const double *image, int count, const v8 *curvature) {
-    v8 d[21];
+INLINE void accumulate_hessian(block *at, const double *image, int count, const vd *curvature) {
+    vd d[21];
     UNROLL
     for (int a = 0; a < 21; ++a) d[a] = at->sums[6 + a];
     for (int k = 0; k < count; ++k, image += RECORD) {
@@ -145,8 +154,8 @@ INLINE void accumulate_hessian(block *at, const double *image, int count, const 
 INLINE int begin_block(block *at, const double *F, int64_t points) {
     for (int lane = 0; lane < LANES; ++lane)
         for (int c = 0; c < 9; ++c) at->F[c][lane] = lane < points ? F[9 * lane + c] : (c % 4 == 0);
-    const v8 *f = at->F;
-    v8 *h = at->H;
+    const vd *f = at->F;
+    vd *h = at->H;
     for (int c = 0; c < 9; ++c) h[c] = f[c] - (double)(c % 4 == 0);
     at->J = f[0] * (f[4] * f[8] - f[5] * f[7]) - f[1] * (f[3] * f[8] - f[5] * f[6]) + f[2] * (f[3] * f[7] - f[4] * f[6]);
     for (int a = 0; a < 3; ++a) at->e[a] = h[4 * a] + 0.5 * (h[a] * h[a] + h[3 + a] * h[3 + a] + h[6 + a] * h[6 + a]);
@@ -165,8 +174,8 @@ static const int VOIGT[3][3] = {{0, 5, 4}, {5, 1, 3}, {4, 3, 2}};
 
 /* gamma (J0/J - 1)_+^4: S = h B, D = J h' B x B - h (B o B), B = C^-1, h = J g'. */
 INLINE void add_growth(block *at, double modulus, double threshold) {
-    const v8 *f = at->F, ratio = threshold / at->J, over = ratio - 1.0, x = choose(over > 0.0, over, splat(0.0));
-    v8 inverse[3][3], B[3][3];
+    const vd *f = at->F, ratio = threshold / at->J, over = ratio - 1.0, x = choose(over > 0.0, over, splat(0.0));
+    vd inverse[3][3], B[3][3];
     for (int i = 0; i < 3; ++i)
         for (int j = 0; j < 3; ++j) {
             const int r0 = (j + 1) % 3, r1 = (j + 2) % 3, c0 = (i + 1) % 3, c1 = (i + 2) % 3;
@@ -175,8 +184,8 @@ INLINE void add_growth(block *at, double modulus, double threshold) {
     for (int i = 0; i < 3; ++i)
         for (int j = 0; j < 3; ++j)
             B[i][j] = inverse[i][0] * inverse[j][0] + inverse[i][1] * inverse[j][1] + inverse[i][2] * inverse[j][2];
-    const v8 x3 = x * x * x, first = -4.0 * modulus * x3 * ratio;
-    const v8 second = modulus * (12.0 * x * x * ratio * ratio + 4.0 * x3 * ratio);
+    const vd x3 = x * x * x, first = -4.0 * modulus * x3 * ratio;
+    const vd second = modulus * (12.0 * x * x * ratio * ratio + 4.0 * x3 * ratio);
     at->energy += modulus * x3 * x;
     for (int a = 0, k = 6; a < 6; ++a) {
         const int i = ROWS[a], j = COLUMNS[a];
@@ -190,7 +199,7 @@ INLINE void add_growth(block *at, double modulus, double threshold) {
 
 /* Constant, linear and quadratic part; then P = F S and A_iJkL = delta_ik S_JL + F_iM F_kN D_MJNL. */
 static void finish_block(block *at, const orbit_terms *terms, int64_t points, double *W, double *P, double *A) {
-    v8 linear[6], energy = at->energy + terms->constant;
+    vd linear[6], energy = at->energy + terms->constant;
     for (int a = 0; a < 6; ++a) {
         linear[a] = splat(0.0);
         for (int b = 0; b < 6; ++b) linear[a] += terms->quadratic[6 * a + b] * at->e[b];
@@ -207,15 +216,15 @@ static void finish_block(block *at, const orbit_terms *terms, int64_t points, do
         }
     if (W)
         for (int lane = 0; lane < points; ++lane) W[lane] = at->energy[lane];
-    const v8 *f = at->F, *S = at->sums;
+    const vd *f = at->F, *S = at->sums;
     if (P)
         for (int i = 0; i < 3; ++i)
             for (int J = 0; J < 3; ++J) {
-                const v8 p = f[3 * i] * S[VOIGT[0][J]] + f[3 * i + 1] * S[VOIGT[1][J]] + f[3 * i + 2] * S[VOIGT[2][J]];
+                const vd p = f[3 * i] * S[VOIGT[0][J]] + f[3 * i + 1] * S[VOIGT[1][J]] + f[3 * i + 2] * S[VOIGT[2][J]];
                 for (int lane = 0; lane < points; ++lane) P[9 * lane + 3 * i + J] = p[lane];
             }
     if (!A) return;
-    v8 D[6][6], half[3][3][6], tangent[9][9];
+    vd D[6][6], half[3][3][6], tangent[9][9];
     for (int a = 0, k = 6; a < 6; ++a)
         for (int b = a; b < 6; ++b, ++k) D[a][b] = D[b][a] = at->sums[k];
     for (int i = 0; i < 3; ++i)
@@ -227,7 +236,7 @@ static void finish_block(block *at, const orbit_terms *terms, int64_t points, do
             for (int k = 0; k < 3; ++k)
                 for (int L = 0; L < 3; ++L) {
                     if (3 * k + L < 3 * i + J) continue;
-                    v8 a = f[3 * k] * half[i][J][VOIGT[0][L]] + f[3 * k + 1] * half[i][J][VOIGT[1][L]] + f[3 * k + 2] * half[i][J][VOIGT[2][L]];
+                    vd a = f[3 * k] * half[i][J][VOIGT[0][L]] + f[3 * k + 1] * half[i][J][VOIGT[1][L]] + f[3 * k + 2] * half[i][J][VOIGT[2][L]];
                     if (i == k) a += S[VOIGT[J][L]];
                     tangent[3 * i + J][3 * k + L] = tangent[3 * k + L][3 * i + J] = a;
                 }
@@ -240,7 +249,7 @@ static void finish_block(block *at, const orbit_terms *terms, int64_t points, do
  * (from its block on nothing is written), or -1. */
 int64_t orbit_law(int64_t n, const double *F, const orbit_terms *terms, double *W, double *P, double *A) {
     block at[BLOCKS];
-    v8 slope[IMAGES], curvature[IMAGES];
+    vd slope[IMAGES], curvature[IMAGES];
     for (int64_t start = 0; start < n; start += BLOCKS * LANES) {
         const int64_t left = n - start;
         const int blocks = left >= BLOCKS * LANES ? BLOCKS : (int)((left + LANES - 1) / LANES);
