@@ -43,7 +43,7 @@ class TrainingSettings:
     """How a potential is trained.
 
     Attributes:
-        cutoff_over_nearest: cutoff in units of the nearest-neighbour distance of the first configuration.
+        cutoff_over_nearest: cutoff in units of the configurations' median nearest-neighbour distance.
         radial, angular: numbers of radial functions and of angular radial parts for each element (pair).
         hidden: widths of the hidden layers.
         cycles, iterations: L-BFGS cycles, and iterations in each.
@@ -97,7 +97,7 @@ def train(
     numbers = tuple(sorted({int(z) for atoms in configurations for z in atoms.numbers}))
     if not numbers:
         raise InvalidTrainingData("no training configurations; expected at least one")
-    nearest = nearest_distance(configurations[0])
+    nearest = float(np.median([nearest_distance(atoms) for atoms in configurations]))
     descriptors = SymmetryFunctions.spread(
         numbers,
         nearest=nearest,

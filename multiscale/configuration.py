@@ -57,9 +57,8 @@ class Crystal(Section):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         built = (self.element, self.structure, self.lattice_constant_angstrom)
-        if (self.file is None) == (None in built) and any(part is not None for part in (*built, self.file)):
-            if self.file is None or built == (None, None, None):
-                return self
+        if (None not in built and self.file is None) or (self.file is not None and built == (None, None, None)):
+            return self
         raise ValueError("either element, structure and lattice_constant_angstrom, or file alone")
 
 
@@ -74,11 +73,11 @@ class Reference(Section):
 class Potential(Section):
     """The neural network potential and its training."""
 
-    cutoff_over_nearest: float = Field(2.0, ge=1.2, le=5.0)
-    radial_functions: int = Field(10, ge=1, le=100)
-    angular_functions: int = Field(5, ge=1, le=100)
-    hidden: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field((16, 16), min_length=1)
-    cycles: int = Field(12, ge=1)
+    cutoff_over_nearest: float = Field(1.75, ge=1.2, le=5.0)
+    radial_functions: int = Field(12, ge=1, le=100)
+    angular_functions: int = Field(7, ge=1, le=100)
+    hidden: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field((20, 20), min_length=1)
+    cycles: int = Field(8, ge=1)
     iterations_per_cycle: int = Field(250, ge=1)
     energy_error_ev_atom: Positive = 0.5e-3
     force_error_ev_angstrom: Positive = 20e-3
@@ -97,9 +96,9 @@ class Thermal(Section):
 
     temperature_k: Positive = 300.0
     strains: tuple[Annotated[float, Field(gt=-0.3, lt=0.3)], ...] = Field((-0.04, -0.02, 0.0, 0.02, 0.04), min_length=1)
-    minimum_atoms: int = Field(200, ge=1)
-    timestep_fs: float = Field(1.0, gt=0.0, le=10.0)
-    steps: int = Field(4000, ge=20)
+    minimum_atoms: int = Field(50, ge=1)
+    timestep_fs: float = Field(2.0, gt=0.0, le=10.0)
+    steps: int = Field(2000, ge=20)
 
 
 class Law(Section):

@@ -64,14 +64,23 @@ def solve_structure(job: Job) -> Finding:
     )
 
 
-def solve(configuration: Configuration, mesh: Path, law: Law, degree: int, load_steps: int, progress: Progress) -> Any:
+def solve(
+    configuration: Configuration,
+    mesh: Path,
+    law: Law,
+    degree: int,
+    load_steps: int,
+    progress: Progress,
+    *,
+    tolerance: float = 1e-10,
+) -> Any:
     """The body of the configuration on a mesh, with any law; returns fem.Solution."""
     body = fem.Solid(fem.read_mesh(mesh), law, degree=degree)
     for surface in configuration.structure.clamp:
         body.clamp(surface)
     for surface, traction in configuration.structure.traction_gpa.items():
         body.traction(surface, traction)
-    return body.solve(load_steps=load_steps, progress=progress)
+    return body.solve(load_steps=load_steps, progress=progress, tolerance=tolerance)
 
 
 STRUCTURE = Stage(
