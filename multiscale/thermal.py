@@ -3,7 +3,7 @@
 A mean potential energy is not the free energy whose derivative P is, so none is recorded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from functools import partial
 from importlib.metadata import version
@@ -54,12 +54,9 @@ def sample_thermal(
         timestep_fs=timestep_fs,
         minimum_atoms=minimum_atoms,
     )
-    if executor is None:
-        results = map(partial(_seeded, run, seed), range(len(deformation_gradient)), deformation_gradient)
-    else:
-        results = executor.map(partial(_seeded, run, seed), range(len(deformation_gradient)), deformation_gradient)
+    every: Callable[..., Iterable[ThermalStress]] = map if executor is None else executor.map
     averages: list[ThermalStress] = []
-    for average in results:
+    for average in every(partial(_seeded, run, seed), range(len(deformation_gradient)), deformation_gradient):
         averages.append(average)
         if progress is not None:
             progress(len(averages) / len(deformation_gradient), f"{len(averages)} strains")
