@@ -52,7 +52,7 @@ class TrainingSettings:
         whitening_floor: eigenvalues of the Gram matrix below this fraction of the largest are not amplified further.
     """
 
-    cutoff_over_nearest: float = 1.75
+    cutoff_over_nearest: float = 1.85
     radial: int = 12
     angular: int = 7
     hidden: tuple[int, ...] = (20, 20)

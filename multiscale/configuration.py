@@ -73,7 +73,7 @@ class Reference(Section):
 class Potential(Section):
     """The neural network potential and its training."""
 
-    cutoff_over_nearest: float = Field(1.75, ge=1.2, le=5.0)
+    cutoff_over_nearest: float = Field(1.85, ge=1.2, le=5.0)
     radial_functions: int = Field(12, ge=1, le=100)
     angular_functions: int = Field(7, ge=1, le=100)
     hidden: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field((20, 20), min_length=1)
