@@ -81,7 +81,7 @@ def follow_load(
         if attempt.converged:
             loads, states = [loads[-1], target], [states[-1], u.copy()]
             now = time.perf_counter()
-            energy = equilibrium.total_energy()
+            energy = equilibrium.material.energy()
             steps.append(LoadStep(target, attempt.iterations, attempt.residuals, energy, now - start, cut_backs))
             if progress is not None:
                 progress(target, f"load {target:.3g}: {attempt.iterations} iterations, |R| {attempt.residuals[-1]:.1e}")
@@ -92,6 +92,7 @@ def follow_load(
             step = 0.5 * (target - loads[-1])
             if step < _SHORTEST * longest:
                 u[:] = states[-1]
+                equilibrium.material.update()
                 return steps, attempt.reason
             if progress is not None:
                 progress(loads[-1], f"load {target:.4g} failed ({attempt.reason}): trying {loads[-1] + step:.4g}")

@@ -79,7 +79,9 @@ class Quadrature:
         """X of each point."""
         return self.evaluate(self._position)
 
-    def cell_mean(self, values: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " cells"]:
-        """Volume average of a scalar over each cell of this rank."""
-        w = weights.reshape(self._cells.size, -1)
-        return (values.reshape(w.shape) * w).sum(axis=1) / w.sum(axis=1)
+    def cell_mean(self, values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "cells ..."]:
+        """Volume average of a field over each cell of this rank."""
+        cells = self._cells.size
+        weights = self.weights().reshape(cells, len(self._weights))
+        blocks = values.reshape(*weights.shape, *values.shape[1:])
+        return np.einsum("cq,cq...->c...", weights / weights.sum(axis=1, keepdims=True), blocks)

@@ -137,7 +137,7 @@ class Solid:
         )
         try:
             steps, obstacle = follow_load(equilibrium, int(load_steps), progress if domain.comm.rank == 0 else None)
-            solution = Solution.of(equilibrium, steps)
+            solution = Solution.of(equilibrium, self.mesh, steps)
         finally:
             equilibrium.destroy()
         if obstacle:

@@ -1,38 +1,209 @@
-"""The deformed body: what a solve returns."""
+"""The deformed body: what a solve returns, and what one asks it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dolfinx import fem as dfem
+from mpi4py import MPI  # isort: skip  # noqa: F401
 
+import numpy as np
+import ufl
+from dolfinx import fem as dfem
+from dolfinx import geometry, la
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from fem.law import Response, ShapeError, determinant
 from fem.load_stepping import LoadStep
 from fem.material import Material
+from fem.mesh import Mesh
 
 if TYPE_CHECKING:
     from fem.equilibrium import Equilibrium
 
 
+class PointOutside(ValueError):
+    """A point asked for lies in no cell of the undeformed body."""
+
+
+@dataclass(frozen=True)
+class PointData:
+    """State at the quadrature points of the cells of this rank, ordered by cell and then by point of the rule.
+
+    Attributes:
+        position: X, undeformed.
+        weight: dV, undeformed; the sum over all ranks is the volume.
+        deformation_gradient: F.
+        response: of the law there; with `trust` where the law has that gauge.
+    """
+
+    position: Float[np.ndarray, "n gdim"]
+    weight: Float[np.ndarray, " n"]
+    deformation_gradient: Float[np.ndarray, "n 3 3"]
+    response: Response
+
+    @property
+    def volume_ratio(self) -> Float[np.ndarray, " n"]:
+        """J = det F."""
+        return determinant(self.deformation_gradient)
+
+    @property
+    def cauchy_stress(self) -> Float[np.ndarray, "n 3 3"]:
+        """sigma = P F^T / J, tension positive."""
+        transposed = self.deformation_gradient.transpose(0, 2, 1)
+        return self.response.first_piola @ transposed / self.volume_ratio[:, None, None]
+
+    @property
+    def von_mises(self) -> Float[np.ndarray, " n"]:
+        """sqrt(3/2 s:s), s the deviator of the Cauchy stress."""
+        sigma = self.cauchy_stress
+        s = sigma - np.trace(sigma, axis1=1, axis2=2)[:, None, None] / 3.0 * np.eye(3)
+        return np.sqrt(1.5 * np.einsum("nij,nij->n", s, s))
+
+    def scalars(self) -> dict[str, Float[np.ndarray, " n"]]:
+        """The scalar fields which pictures and files show, by name: stress (von Mises), energy, volume_ratio, trust."""
+        fields = {"stress": self.von_mises, "energy": self.response.energy, "volume_ratio": self.volume_ratio}
+        if self.response.trust is not None:
+            fields["trust"] = self.response.trust
+        return fields
+
+
 @dataclass(frozen=True)
 class Solution:
+    """A body in equilibrium. Methods are collective unless they say otherwise.
+
+    Attributes:
+        displacement: u, a dolfinx function.
+        steps: the converged load steps.
+        mesh: the body's.
+        material: the law at the quadrature points.
+        seconds: wall time of this rank in "law", "assembly" and "linear solve".
+    """
+
     displacement: dfem.Function
     steps: Sequence[LoadStep]
+    mesh: Mesh
     material: Material = field(repr=False)
-    seconds: dict = field(default_factory=dict)
+    seconds: Mapping[str, float]
 
     @classmethod
-    def of(cls, equilibrium: Equilibrium, steps: Sequence[LoadStep]) -> Solution:
+    def of(cls, equilibrium: Equilibrium, mesh: Mesh, steps: Sequence[LoadStep]) -> Solution:
         """Take over the state of a solve."""
-        total = sum(s.seconds for s in steps)
         law, assembly = equilibrium.material.seconds, equilibrium.assembly_seconds
-        return cls(equilibrium.displacement, tuple(steps), equilibrium.material, {"law":law,"assembly":assembly,"linear":total-law-assembly})
+        seconds = {"law": law, "assembly": assembly, "linear solve": equilibrium.newton_seconds - law - assembly}
+        return cls(equilibrium.displacement, tuple(steps), mesh, equilibrium.material, seconds)
 
     @property
     def load_factor(self) -> float:
+        """The load carried, 1 = all of it. Not collective."""
         return self.steps[-1].load_factor if self.steps else 0.0
 
     @property
     def energy(self) -> float:
-        return self.material.energy()
+        """Strain energy of the body, int W dV. Not collective."""
+        return self.steps[-1].energy if self.steps else 0.0
+
+    @property
+    def iterations(self) -> int:
+        """Newton iterations of all converged steps. Not collective."""
+        return sum(step.iterations for step in self.steps)
+
+    def at_quadrature(self) -> PointData:
+        """Everything at the quadrature points of this rank. Not collective; asks the law once more, for its trust."""
+        F = self.material.deformation_gradient()
+        quadrature = self.material.quadrature
+        return PointData(quadrature.coordinates(), quadrature.weights(), F, self.material.respond(F, trust=True))
+
+    def cell_fields(self) -> dict[str, Float[np.ndarray, "cells ..."]]:
+        """Volume averages over each cell of this rank: the fields of `PointData.scalars` and cauchy_stress (3, 3)."""
+        points = self.at_quadrature()
+        mean = self.material.quadrature.cell_mean
+        fields: dict[str, np.ndarray] = {name: mean(values) for name, values in points.scalars().items()}
+        fields["cauchy_stress"] = mean(points.cauchy_stress)
+        return fields
+
+    def probe(self, points: ArrayLike) -> Float[np.ndarray, "n gdim"]:
+        """Displacement at points of the undeformed body; the same points and the same answer on all ranks.
+
+        Args:
+            points: X, (n, gdim) or one point (gdim,).
+
+        Raises:
+            PointOutside: no cell contains the point.
+        """
+        domain = self.mesh.domain
+        gdim = domain.geometry.dim
+        X = np.atleast_2d(np.asarray(points, dtype=np.float64))
+        if X.ndim != 2 or X.shape[1] != gdim:
+            raise ShapeError(f"points have shape {np.shape(points)}, expected (n, {gdim})")
+        padded = np.zeros((len(X), 3))
+        padded[:, :gdim] = X
+        size = float(np.ptp(domain.geometry.x, axis=0).max()) if domain.geometry.x.size else 0.0
+        tree = geometry.bb_tree(domain, domain.topology.dim, padding=1e-10 * size)
+        candidates = geometry.compute_collisions_points(tree, padded)
+        colliding = geometry.compute_colliding_cells(domain, candidates, padded)
+        here = np.array([len(colliding.links(i)) > 0 for i in range(len(X))], dtype=bool)
+        values = np.full((len(X), gdim), np.nan)
+        if here.any():
+            cells = np.array([colliding.links(i)[0] for i in np.flatnonzero(here)], dtype=np.int32)
+            values[here] = self.displacement.eval(padded[here], cells).reshape(-1, gdim)
+        # u is continuous: any rank which has the point may answer; the first does, so that all hear the same
+        answers = np.stack(domain.comm.allgather(values))
+        found = ~np.isnan(answers[:, :, 0])
+        if not found.any(axis=0).all():
+            outside = X[int(np.argmin(found.any(axis=0)))]
+            raise PointOutside(f"point {tuple(outside.tolist())} lies outside the undeformed body")
+        return answers[found.argmax(axis=0), np.arange(len(X))]
+
+    def resultant(self, surface: str) -> Float[np.ndarray, " gdim"]:
+        """Force which the surroundings exert on the body at the nodes of a surface, int P : grad v summed over them.
+
+        On a supported surface it is the reaction, together with any traction put on it.
+
+        Raises:
+            MeshNameError: no such surface.
+        """
+        space = self.displacement.function_space
+        domain = self.mesh.domain
+        form = ufl.inner(self.material.first_piola, ufl.grad(ufl.TestFunction(space)))
+        nodal = dfem.assemble_vector(dfem.form(form * self.material.quadrature.measure))
+        nodal.scatter_reverse(la.InsertMode.add)
+        nodes = dfem.locate_dofs_topological(space, domain.topology.dim - 1, self.mesh.facets(surface))
+        owned = nodes[nodes < space.dofmap.index_map.size_local]
+        total = nodal.array.reshape(-1, domain.geometry.dim)[owned].sum(axis=0)
+        return np.asarray(domain.comm.allreduce(total))
+
+    def write(self, path: str | Path) -> None:
+        """Write a VTKHDF file for ParaView: displacement at the nodes, `cell_fields` in the cells.
+
+        The file appears whole or not at all.
+
+        Raises:
+            OSError: it cannot be written; alike on all ranks.
+        """
+        from fem.output import write_vtkhdf
+
+        write_vtkhdf(self, Path(path))
+
+    def plot(
+        self, path: str | Path, field: str = "stress", *, magnify: float = 1.0, unit: str = "", title: str | None = None
+    ) -> None:
+        """Draw the deformed body, coloured by a field, into a picture (PNG), without a display.
+
+        Args:
+            path: of the picture.
+            field: "stress" (von Mises), "energy", "volume_ratio", "trust", or "displacement" (its length).
+            magnify: displacement is drawn this many times larger.
+            unit: written beside the colours.
+            title: over the colours, instead of the field's own name.
+
+        Raises:
+            ValueError: the solution has no such field.
+            OSError: the picture cannot be written.
+        """
+        from fem.picture import draw
+
+        draw(self, Path(path), field, magnify=magnify, unit=unit, title=title)
