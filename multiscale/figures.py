@@ -38,6 +38,7 @@ MANY_POINTS: Final = 2000
 """More points than this are drawn as an image inside the SVG."""
 
 
+@matplotlib.rc_context(STYLE)
 def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str, abscissa: str) -> str:
     """Prediction against reference, one panel a quantity, with its RMSE.
 
@@ -62,6 +63,7 @@ def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str
     return _svg(figure)
 
 
+@matplotlib.rc_context(STYLE)
 def learning_curve(history: Float[ndarray, "cycles 5"]) -> str:
     """Training errors of the potential against L-BFGS iterations."""
     figure = _figure(4.6, 3.0)
@@ -74,6 +76,7 @@ def learning_curve(history: Float[ndarray, "cycles 5"]) -> str:
     return _svg(figure)
 
 
+@matplotlib.rc_context(STYLE)
 def stress_strain(
     strain: Float[ndarray, "n"],
     stress: Mapping[str, Float[ndarray, "n 3 3"]],
@@ -115,6 +118,7 @@ def stress_strain(
     return _svg(figure)
 
 
+@matplotlib.rc_context(STYLE)
 def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
     """Residuals of each load step against Newton iterations."""
     figure = _figure(4.6, 3.0)
@@ -129,6 +133,7 @@ def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
     return _svg(figure)
 
 
+@matplotlib.rc_context(STYLE)
 def trust_histogram(trust: ndarray, volume: ndarray) -> str:
     """Share of the body's volume by trust."""
     figure = _figure(4.6, 3.0)
@@ -139,18 +144,15 @@ def trust_histogram(trust: ndarray, volume: ndarray) -> str:
 
 
 def _figure(width: float, height: float) -> Figure:
-    with matplotlib.rc_context(STYLE):
-        return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _columns(figure: Figure, count: int) -> list[Axes]:
-    with matplotlib.rc_context(STYLE):
-        return list(np.atleast_1d(figure.subplots(1, count)))
+    return list(np.atleast_1d(figure.subplots(1, count)))
 
 
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
-    with matplotlib.rc_context(STYLE):
-        # no date: the same numbers give the same bytes
-        figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None})
+    # no date: the same numbers give the same bytes
+    figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None})
     return buffer.getvalue()
