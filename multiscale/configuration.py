@@ -87,7 +87,7 @@ class Potential(Section):
 class Data(Section):
     """The strained states that the law is made from, and those held out."""
 
-    states: int = Field(80, ge=1, le=1_000_000)
+    states: int = Field(100, ge=1, le=1_000_000)
     held_out_states: int = Field(200, ge=1, le=1_000_000)
 
 
@@ -105,7 +105,7 @@ class Law(Section):
     """The hyperelastic network."""
 
     neurons: int = Field(12, ge=1, le=1000)
-    starts: int = Field(4, ge=1)
+    starts: int = Field(8, ge=1)
 
 
 class Structure(Section):

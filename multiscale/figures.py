@@ -5,7 +5,7 @@ Each function takes arrays and returns a picture; nothing here reads a file or k
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import matplotlib
 import numpy as np
@@ -17,7 +17,7 @@ from numpy import ndarray
 LAW, POTENTIAL, REFERENCE, THERMAL = "#0072B2", "#D55E00", "#000000", "#009E73"
 """Who a curve belongs to: the same colour in every figure."""
 
-STYLE: Final = {
+STYLE: Final[dict[str, Any]] = {
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.labelsize": 9.5,
@@ -39,6 +39,7 @@ MANY_POINTS: Final = 2000
 
 
 @matplotlib.rc_context(STYLE)
+@matplotlib.rc_context(STYLE)
 def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str, abscissa: str) -> str:
     """Prediction against reference, one panel a quantity, with its RMSE.
 
@@ -46,7 +47,7 @@ def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str
         panels: (name, unit, prediction, reference) of each.
         ordinate, abscissa: whose numbers they are.
     """
-    figure = _figure(3.1 * len(panels), 3.1)
+    figure = _figure(3.2 * len(panels), 3.6)
     for axes, (name, unit, prediction, reference) in zip(_columns(figure, len(panels)), panels, strict=True):
         x, y = np.ravel(reference), np.ravel(prediction)
         low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
@@ -64,6 +65,7 @@ def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str
 
 
 @matplotlib.rc_context(STYLE)
+@matplotlib.rc_context(STYLE)
 def learning_curve(history: Float[ndarray, "cycles 5"]) -> str:
     """Training errors of the potential against L-BFGS iterations."""
     figure = _figure(4.6, 3.0)
@@ -76,6 +78,7 @@ def learning_curve(history: Float[ndarray, "cycles 5"]) -> str:
     return _svg(figure)
 
 
+@matplotlib.rc_context(STYLE)
 @matplotlib.rc_context(STYLE)
 def stress_strain(
     strain: Float[ndarray, "n"],
@@ -93,7 +96,7 @@ def stress_strain(
         thermal_strain, thermal_stress, thermal_error: of the dynamics.
         temperature: K.
     """
-    lines = {
+    lines: dict[str, dict[str, Any]] = {
         "reference": {"color": REFERENCE, "linewidth": 4.0, "alpha": 0.25},
         "potential": {"color": POTENTIAL, "linewidth": 2.2, "linestyle": (0, (4, 2))},
         "law": {"color": LAW},
@@ -114,10 +117,11 @@ def stress_strain(
         )
         axes.axhline(0.0, color="#888888", linewidth=0.8, zorder=0)
         axes.set(xlabel="log-strain along x (%)", ylabel=f"${name}$ (GPa)", title=f"Uniaxial strain, ${name}$")
-    figure.axes[0].legend(loc="upper left")
+    figure.axes[-1].legend(loc="lower right")
     return _svg(figure)
 
 
+@matplotlib.rc_context(STYLE)
 @matplotlib.rc_context(STYLE)
 def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
     """Residuals of each load step against Newton iterations."""
@@ -126,7 +130,7 @@ def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, max(len(steps), 2)))
     for k, (residuals, colour) in enumerate(zip(steps, colours, strict=False)):
         axes.semilogy(range(len(residuals)), residuals, "o-", markersize=3.5, color=colour, label=f"step {k + 1}")
-    axes.set(xlabel="Newton iteration", ylabel="residual (GPa × mesh length²)", title="Newton convergence")
+    axes.set(xlabel="Newton iteration", ylabel="residual (GPa mesh length²)", title="Newton convergence")
     axes.locator_params(axis="x", integer=True)
     if len(steps) <= 8:
         axes.legend()
@@ -134,12 +138,15 @@ def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
 
 
 @matplotlib.rc_context(STYLE)
+@matplotlib.rc_context(STYLE)
 def trust_histogram(trust: ndarray, volume: ndarray) -> str:
     """Share of the body's volume by trust."""
     figure = _figure(4.6, 3.0)
     (axes,) = _columns(figure, 1)
-    axes.hist(trust, bins=np.linspace(0.0, 1.0, 41), weights=100.0 * volume / volume.sum(), color=LAW)
-    axes.set(yscale="log", xlabel="trust (1: inside the data)", ylabel="volume of the body (%)", title="Trust", xlim=(0, 1))
+    axes.hist(trust, bins=np.linspace(0.0, 1.0, 41).tolist(), weights=100.0 * volume / volume.sum(), color=LAW)
+    axes.set(
+        yscale="log", xlabel="trust (1: inside the data)", ylabel="volume of the body (%)", title="Trust", xlim=(0, 1)
+    )
     return _svg(figure)
 
 

@@ -35,7 +35,18 @@ MEASURED: Final = {
 }
 """C11, C12, C44 (GPa) of the real crystal at room temperature: how far the reference model itself is from it."""
 
-PACKAGES: Final = ("atomlaw", "ase", "dolfinx-solver-real", "fenics-ffcx", "gmsh", "matscipy", "numpy", "scipy", "spglib", "torch")
+PACKAGES: Final = (
+    "atomlaw",
+    "ase",
+    "dolfinx-solver-real",
+    "fenics-ffcx",
+    "gmsh",
+    "matscipy",
+    "numpy",
+    "scipy",
+    "spglib",
+    "torch",
+)
 
 
 def write_report(job: Job) -> Finding:
@@ -135,9 +146,11 @@ def elastic_constants(configuration: Configuration, metrics: dict[str, float]) -
         "law": "hyperelastic network; deviation from the potential",
     }
     for owner, judge in chain:
-        values = tuple(metrics[f"{owner}_{name}"] for name in names)
-        deviation = judge and [100.0 * (metrics[f"{owner}_{name}"] / metrics[f"{judge}_{name}"] - 1.0) for name in names]
-        rows.append({"owner": owner, "values": values, "deviation": deviation, "note": notes[owner]})
+        found = tuple(metrics[f"{owner}_{name}"] for name in names)
+        deviation = judge and [
+            100.0 * (metrics[f"{owner}_{name}"] / metrics[f"{judge}_{name}"] - 1.0) for name in names
+        ]
+        rows.append({"owner": owner, "values": found, "deviation": deviation, "note": notes[owner]})
     return rows
 
 

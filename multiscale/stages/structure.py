@@ -59,7 +59,8 @@ def solve_structure(job: Job) -> Finding:
     }
     return Finding(
         f"{dofs} degrees of freedom, {len(solution.steps)} load steps, {solution.iterations} Newton iterations; strain up to "
-        f"{100.0 * metrics['fe_largest_log_strain']:.1f} %, {100.0 * metrics['fe_trusted_volume_fraction']:.1f} % of the volume inside the data",
+        f"{100.0 * metrics['fe_largest_log_strain']:.1f} %, "
+        f"{100.0 * metrics['fe_trusted_volume_fraction']:.1f} % of the volume inside the data",
         metrics,
     )
 
