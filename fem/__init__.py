@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from fem.law import InadmissibleDeformation, Law, Response, ShapeError, check_deformation_gradient
 
 if TYPE_CHECKING:
-    from fem.mesh import Mesh, MeshError, MeshNameError, read_mesh
     from fem.load_stepping import LoadNotConverged, LoadStep
+    from fem.mesh import Mesh, MeshError, MeshNameError, read_mesh
     from fem.solid import Solid
     from fem.solution import Solution
 

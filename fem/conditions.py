@@ -10,10 +10,9 @@ from mpi4py import MPI  # isort: skip
 import numpy as np
 import ufl
 from dolfinx import fem as dfem
+from dolfinx.mesh import exterior_facet_indices
 from jaxtyping import Float
 from petsc4py import PETSc
-
-from dolfinx.mesh import exterior_facet_indices
 
 from fem.mesh import Mesh
 

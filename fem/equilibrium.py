@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mpi4py import MPI  # isort: skip
 
@@ -114,9 +115,9 @@ class Equilibrium:
         self._stuck = False
         if not self.material.update():
             raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
+        self._evaluated_at: np.ndarray | None = self._x.array_r.copy()
         self._round_off = self._round_off_level()
         self._residuals: list[float] = []
-        self._evaluated_at: np.ndarray | None = None
         self._snes = self._create_snes(petsc_options_prefix, {**DEFAULT_OPTIONS, **(petsc_options or {})})
 
     def solve(self, load_factor: float) -> Attempt:
@@ -133,11 +134,11 @@ class Equilibrium:
         self._snes.solve(None, self._x)
         self.newton_seconds += time.perf_counter() - start
         self._show(self._x)
-        reason = self._snes.getConvergedReason()
-        name = _REASONS.get(reason, str(reason))
-        if reason < 0 and self.material.rejection:
+        converged = bool(self._snes.is_converged)
+        name = _REASONS[self._snes.getConvergedReason()]
+        if not converged and self.material.rejection:
             name += f" ({self.material.rejection})"
-        return Attempt(reason > 0, self._snes.getIterationNumber(), tuple(self._residuals), name)
+        return Attempt(converged, self._snes.getIterationNumber(), tuple(self._residuals), name)
 
     def destroy(self) -> None:
         """Free the PETSc objects. Collective, as PETSc wants it: hence not left to the garbage collector."""
@@ -152,12 +153,12 @@ class Equilibrium:
         snes.setLineSearchPreCheck(self._shorten_step)
         snes.setOptionsPrefix(prefix)
         database = PETSc.Options()
-        added = [prefix + key for key in options if prefix + key not in database]
-        for key, value in options.items():
-            if prefix + key in added:
-                database[prefix + key] = value
+        # what the user set under this prefix, on the command line say, wins; what we set is gone afterwards
+        ours = {prefix + key: value for key, value in options.items() if not database.hasName(prefix + key)}
+        for key, value in ours.items():
+            database.setValue(key, value)
         snes.setFromOptions()
-        for key in added:
+        for key in ours:
             database.delValue(key)
         return snes
 
@@ -214,11 +215,10 @@ class Equilibrium:
         step.scale(part)
 
     def _trial(self, x: PETSc.Vec, residual: PETSc.Vec) -> Trial:
-        norm = residual.norm()
+        norm: Any = residual.norm()
         if not np.isfinite(norm):
-            return Trial(np.nan, np.nan, np.nan)
-        stored, work = self.material.energy(), self._load_factor * self._external.dot(x)
-        return Trial(stored - work, np.finfo(float).eps * (abs(stored) + abs(work)), norm)
+            return Trial(np.nan, np.nan)
+        return Trial(self.material.energy() - self._load_factor * float(self._external.dot(x)), norm)
 
     def _compute_tangent(self, snes: PETSc.SNES, x: PETSc.Vec, matrix: PETSc.Mat, preconditioner: PETSc.Mat) -> None:
         self._ask_law(x)
@@ -234,7 +234,7 @@ class Equilibrium:
         if self._stuck:
             return int(PETSc.SNES.ConvergedReason.DIVERGED_LINE_SEARCH)
         if not np.isfinite(residual):
-            return int(PETSc.SNES.ConvergedReason.DIVERGED_FNORM_NAN)
+            return _NOT_A_NUMBER
         if self._supported and residual <= max(self._tolerance * self._nodal_force, self._round_off):
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
         return int(PETSc.SNES.ConvergedReason.ITERATING)
@@ -262,7 +262,9 @@ def _add_ghosts(vector: PETSc.Vec) -> None:
     vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
 
 
-_REASONS = {
+# DIVERGED_FNORM_NAN of PETSc, which 3.25 calls DIVERGED_FUNCTION_NANORINF
+_NOT_A_NUMBER = -4
+_REASONS: dict[Any, str] = {
     value: name.lower().replace("_", " ")
     for name, value in vars(PETSc.SNES.ConvergedReason).items()
     if isinstance(value, int) and name.startswith(("CONVERGED", "DIVERGED"))

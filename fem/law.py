@@ -140,8 +140,9 @@ def check_response(response: Response, points: int, *, tangent: bool) -> Respons
 def determinant(matrix: Float[np.ndarray, "n 3 3"]) -> Float[np.ndarray, " n"]:
     """det F written out: many times faster than LAPACK on small matrices."""
     a = matrix
-    return (
+    J: Float[np.ndarray, " n"] = (
         a[:, 0, 0] * (a[:, 1, 1] * a[:, 2, 2] - a[:, 1, 2] * a[:, 2, 1])
         - a[:, 0, 1] * (a[:, 1, 0] * a[:, 2, 2] - a[:, 1, 2] * a[:, 2, 0])
         + a[:, 0, 2] * (a[:, 1, 0] * a[:, 2, 1] - a[:, 1, 1] * a[:, 2, 0])
     )
+    return J

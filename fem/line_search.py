@@ -2,8 +2,9 @@
 
 |R| is a poor guide in finite elasticity: a good step which bends a slender body stretches it first, and |R| rises
 tenfold before it falls. The potential energy Pi = int W dV - load_factor * f . u knows better, as equilibrium is its
-minimum; its slope along the step is R . du. So a step is taken in full where Pi falls enough (Armijo), and shortened
-where it does not, or where the law cannot be evaluated.
+minimum; its slope along the step is R . du. So a step is taken in full where Pi falls enough (Armijo) and shortened
+where it does not, or where the law cannot be evaluated. Close to equilibrium Pi is flat to its last digits while |R|
+is not: a step which halves |R| is good as well.
 """
 
 from __future__ import annotations
@@ -23,12 +24,10 @@ class Trial:
 
     Attributes:
         potential: Pi, the same on all ranks; NaN where the law cannot be evaluated.
-        noise: size of what is summed up in Pi, times machine epsilon.
         residual: |R|.
     """
 
     potential: float
-    noise: float
     residual: float
 
 
@@ -48,10 +47,10 @@ def step_length(start: Trial, slope: float, trial: Callable[[float], Trial]) -> 
         if np.isfinite(there.potential):
             if np.isnan(slope):
                 return part
+            if there.residual <= 0.5 * start.residual:
+                return part
             if slope < 0.0:
-                # differences below the noise say nothing: Newton is at its end there and the full step is right
-                rise = there.potential - start.potential - _SUFFICIENT * part * slope
-                if rise <= 10.0 * max(start.noise, there.noise):
+                if there.potential <= start.potential + _SUFFICIENT * part * slope:
                     return part
                 # minimum of the parabola through both values and the slope, not too far from halving
                 curvature = 2.0 * (there.potential - start.potential - slope * part) / part**2

@@ -58,9 +58,7 @@ class LoadNotConverged(RuntimeError):
         )
 
 
-def follow_load(
-    equilibrium: Equilibrium, load_steps: int, progress: Progress | None
-) -> tuple[list[LoadStep], str]:
+def follow_load(equilibrium: Equilibrium, load_steps: int, progress: Progress | None) -> tuple[list[LoadStep], str]:
     """Solve at rising load factors up to 1. Collective.
 
     A step starts from the two last states extrapolated (a straight path costs one iteration less), or, should the law

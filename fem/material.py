@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from mpi4py import MPI  # isort: skip
+from mpi4py import MPI  # isort: skip  # noqa: F401
 
 import numpy as np
 import ufl
@@ -70,7 +70,7 @@ class Material:
         rejection, failure = "", None
         F = self.deformation_gradient()
         try:
-            self._response = self.respond(F)
+            self._response = self.respond(F, tangent=True)
             rejection = self._nonsense(self._response)
         except InadmissibleDeformation as error:
             rejection = f"det F = {error.determinant:.4g} near X = {self._place(error.point)}"
@@ -78,7 +78,9 @@ class Material:
             failure = error
         self.seconds += time.perf_counter() - start
 
-        verdicts = self._comm.allgather((rejection, None if failure is None else f"{type(failure).__name__}: {failure}"))
+        verdicts = self._comm.allgather(
+            (rejection, None if failure is None else f"{type(failure).__name__}: {failure}")
+        )
         if failure is not None:
             raise failure
         for rank, (_, message) in enumerate(verdicts):
@@ -90,11 +92,11 @@ class Material:
         self._store(self._response)
         return True
 
-    def respond(self, F: Float[np.ndarray, "n 3 3"], *, trust: bool = False) -> Response:
+    def respond(self, F: Float[np.ndarray, "n 3 3"], *, tangent: bool, trust: bool = False) -> Response:
         """The law at F with checked shapes; a rank without points does not ask it."""
         if len(F) == 0:
             return Response(np.empty(0), np.empty((0, 3, 3)), np.empty((0, 3, 3, 3, 3)))
-        return check_response(self.law.evaluate(F, tangent=True, trust=trust), len(F), tangent=True)
+        return check_response(self.law.evaluate(F, tangent=tangent, trust=trust), len(F), tangent=tangent)
 
     def energy(self) -> float:
         """Strain energy of the whole body at the last successful update. Collective."""

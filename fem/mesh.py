@@ -181,9 +181,7 @@ def _load(gmsh: Any, path: Path) -> tuple[int, dict[int, str]]:
             f"mesh file {str(path)!r} has no physical volume (or surface, in the plane): name the solid and its "
             "surfaces by physical groups"
         )
-    entities = [
-        (d, entity) for d, tag in groups for entity in gmsh.model.getEntitiesForPhysicalGroup(d, tag)
-    ]
+    entities = [(d, entity) for d, tag in groups for entity in gmsh.model.getEntitiesForPhysicalGroup(d, tag)]
     twice = {e for e in entities if e[0] >= dimension - 1 and entities.count(e) > 1}
     if twice:
         raise MeshError(f"mesh file {str(path)!r}: entities {sorted(twice)} (dimension, tag) are in several groups")
@@ -201,7 +199,5 @@ def _load(gmsh: Any, path: Path) -> tuple[int, dict[int, str]]:
     if dimension == 2 and np.any(np.abs(gmsh.model.mesh.getNodes()[1].reshape(-1, 3)[:, 2]) > 0.0):
         raise MeshError(f"mesh file {str(path)!r} is a surface in space, expected all z = 0 for plane strain")
     gmsh.model.mesh.renumberNodes()  # dolfinx asks for consecutive node numbers
-    names = {
-        tag: gmsh.model.getPhysicalName(d, tag) or str(tag) for d, tag in groups if d == dimension - 1
-    }
+    names = {tag: gmsh.model.getPhysicalName(d, tag) or str(tag) for d, tag in groups if d == dimension - 1}
     return dimension, names

@@ -25,9 +25,7 @@ _TITLES = {
 _COLOURS = {"stress": "turbo", "trust": "RdYlGn", "energy": "magma", "displacement": "viridis"}
 
 
-def draw(
-    solution: Solution, path: Path, field: str, *, magnify: float, unit: str, title: str | None
-) -> None:
+def draw(solution: Solution, path: Path, field: str, *, magnify: float, unit: str, title: str | None) -> None:
     """See `Solution.plot`. Collective; rank 0 draws."""
     body = gather(solution)
     known = None if body is None else [*body.point_fields, "displacement"]
@@ -39,14 +37,15 @@ def draw(
 
     def render(unfinished: Path) -> None:
         assert body is not None
-        _render(body, unfinished, field, magnify, label)
+        import pyvista
+
+        with pyvista.vtk_verbosity("off"):  # VTK tries a display before it draws without one, and complains
+            _render(pyvista, body, unfinished, field, magnify, label)
 
     write_whole(path, render, solution.mesh.domain.comm)
 
 
-def _render(body: Body, path: Path, field: str, magnify: float, label: str) -> None:
-    import pyvista
-
+def _render(pyvista: Any, body: Body, path: Path, field: str, magnify: float, label: str) -> None:
     plane = not np.any(body.points[:, 2])
     values = body.point_fields.get(field, np.linalg.norm(body.displacement, axis=1))
     undeformed, deformed = (_grid(pyvista, body, scale) for scale in (0.0, magnify))
@@ -54,30 +53,29 @@ def _render(body: Body, path: Path, field: str, magnify: float, label: str) -> N
     # quadratic cells are drawn with their curved faces
     skin = deformed.extract_surface(nonlinear_subdivision=2, algorithm="dataset_surface")
 
-    with pyvista.vtk_verbosity("off"):  # VTK tries a display before it draws without one, and complains
-        _draw = None
     plotter = pyvista.Plotter(off_screen=True, window_size=(1600, 1200))
     plotter.set_background("white")
     plotter.add_mesh(
         skin,
         scalars=label,
         cmap=_COLOURS.get(field, "coolwarm"),
-        clim=(0.0, 1.0) if field == "trust" else None,
+        clim=_range(field, values),
         smooth_shading=not plane,
         split_sharp_edges=not plane,
         feature_angle=30.0,
-        ambient=0.25,
-        specular=0.15,
+        ambient=0.4,
+        diffuse=0.7,
         scalar_bar_args={
             "vertical": True,
-            "position_x": 0.86,
+            "position_x": 0.84,
             "position_y": 0.2,
             "height": 0.6,
             "width": 0.05,
-            "title_font_size": 30,
-            "label_font_size": 26,
+            "title_font_size": 32,
+            "label_font_size": 28,
             "color": "black",
             "fmt": "%.3g",
+            "n_labels": 6,
         },
     )
     for grid, colour, width in ((undeformed, "grey", 1.5), (deformed, "black", 2.0)):
@@ -94,9 +92,17 @@ def _render(body: Body, path: Path, field: str, magnify: float, label: str) -> N
         plotter.camera.elevation = 22.0
         plotter.enable_anti_aliasing("ssaa")
     plotter.reset_camera()
-    plotter.camera.zoom(1.15)
     plotter.screenshot(str(path))
     plotter.close()
+
+
+def _range(field: str, values: np.ndarray) -> tuple[float, float]:
+    """Ends of the colour scale: from zero where zero means something."""
+    if field == "trust":
+        return 0.0, 1.0
+    lowest = 0.0 if field in ("stress", "displacement") else float(values.min())
+    # a field without variation still needs a scale
+    return lowest, max(float(values.max()), lowest + 1e-12)
 
 
 def _grid(pyvista: Any, body: Body, scale: float) -> Any:

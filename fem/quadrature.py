@@ -41,7 +41,9 @@ class Quadrature:
     def __init__(self, domain: Domain, degree: int) -> None:
         self.domain = domain
         self.degree = degree
-        self.measure = ufl.Measure("dx", domain=domain, metadata={"quadrature_degree": degree, "quadrature_rule": "default"})
+        self.measure = ufl.Measure(
+            "dx", domain=domain, metadata={"quadrature_degree": degree, "quadrature_rule": "default"}
+        )
         self.points, self._weights = basix.make_quadrature(domain.basix_cell(), degree)
         self._cells = np.arange(domain.topology.index_map(domain.topology.dim).size_local, dtype=np.int32)
         self.size = self._cells.size * len(self._weights)
@@ -64,7 +66,7 @@ class Quadrature:
     def evaluate(self, expression: dfem.Expression) -> Float[np.ndarray, "n ..."]:
         """Values of a compiled expression at the points, shape (n, *shape of the formula)."""
         shape = tuple(int(s) for s in expression.value_shape)
-        return expression.eval(self.domain, self._cells).reshape(self.size, *shape)
+        return np.asarray(expression.eval(self.domain, self._cells)).reshape(self.size, *shape)
 
     def assign(self, function: dfem.Function, values: Float[np.ndarray, "n ..."]) -> None:
         """Store values (n, *shape) into a field made by `function`."""
@@ -73,7 +75,7 @@ class Quadrature:
 
     def weights(self) -> Float[np.ndarray, " n"]:
         """dV of each point: weight of the rule times the volume ratio of the cell; sums to the volume."""
-        return self.evaluate(self._volume_ratio) * np.tile(self._weights, self._cells.size)
+        return np.asarray(self.evaluate(self._volume_ratio) * np.tile(self._weights, self._cells.size))
 
     def coordinates(self) -> Float[np.ndarray, "n gdim"]:
         """X of each point."""
@@ -84,4 +86,4 @@ class Quadrature:
         cells = self._cells.size
         weights = self.weights().reshape(cells, len(self._weights))
         blocks = values.reshape(*weights.shape, *values.shape[1:])
-        return np.einsum("cq,cq...->c...", weights / weights.sum(axis=1, keepdims=True), blocks)
+        return np.asarray(np.einsum("cq,cq...->c...", weights / weights.sum(axis=1, keepdims=True), blocks))

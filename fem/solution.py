@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,14 +55,14 @@ class PointData:
     def cauchy_stress(self) -> Float[np.ndarray, "n 3 3"]:
         """sigma = P F^T / J, tension positive."""
         transposed = self.deformation_gradient.transpose(0, 2, 1)
-        return self.response.first_piola @ transposed / self.volume_ratio[:, None, None]
+        return np.asarray(self.response.first_piola @ transposed / self.volume_ratio[:, None, None])
 
     @property
     def von_mises(self) -> Float[np.ndarray, " n"]:
         """sqrt(3/2 s:s), s the deviator of the Cauchy stress."""
         sigma = self.cauchy_stress
         s = sigma - np.trace(sigma, axis1=1, axis2=2)[:, None, None] / 3.0 * np.eye(3)
-        return np.sqrt(1.5 * np.einsum("nij,nij->n", s, s))
+        return np.asarray(np.sqrt(1.5 * np.einsum("nij,nij->n", s, s)))
 
     def scalars(self) -> dict[str, Float[np.ndarray, " n"]]:
         """The scalar fields which pictures and files show, by name: stress (von Mises), energy, volume_ratio, trust."""
@@ -112,10 +113,16 @@ class Solution:
         return sum(step.iterations for step in self.steps)
 
     def at_quadrature(self) -> PointData:
-        """Everything at the quadrature points of this rank. Not collective; asks the law once more, for its trust."""
+        """Everything at the quadrature points of this rank; the tangent is left out. Not collective."""
+        return self._points
+
+    @cached_property
+    def _points(self) -> PointData:
+        # the law is asked once more, as the solver had no use for its trust
         F = self.material.deformation_gradient()
         quadrature = self.material.quadrature
-        return PointData(quadrature.coordinates(), quadrature.weights(), F, self.material.respond(F, trust=True))
+        response = self.material.respond(F, tangent=False, trust=True)
+        return PointData(quadrature.coordinates(), quadrature.weights(), F, response)
 
     def cell_fields(self) -> dict[str, Float[np.ndarray, "cells ..."]]:
         """Volume averages over each cell of this rank: the fields of `PointData.scalars` and cauchy_stress (3, 3)."""

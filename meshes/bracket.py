@@ -1,14 +1,18 @@
-"""L-bracket with a fillet and a hole, for gmsh.
+r"""L-bracket with a fillet and a hole, for gmsh.
 
-    python meshes/bracket.py --size 3.5 --fine 0.4 meshes/bracket.msh
-    python meshes/bracket.py --size 9 --fine 0.6 meshes/bracket_coarse.msh
+The two meshes beside this file:
+
+    python meshes/bracket.py --size 3.2 --fine 0.35 meshes/bracket.msh
+    python meshes/bracket.py --size 12 --fine 0.8 meshes/bracket_coarse.msh
+
+The body:
 
              z
              |   .--------.          surface "wall": the back, x = 0
              |   |        |          surface "tip": the end of the arm, x = length
       height |   |        |          volume "body"
              |   |        |
-    wall --> |   |         \\ _ fillet
+    wall --> |   |         \_  fillet
              |   |            `----------------.
              |   |              | hole |       |  thickness   <-- tip
              |   '-----------------------------'------> x          (width along y)
@@ -26,7 +30,7 @@ LENGTH, HEIGHT, WIDTH, THICKNESS = 40.0, 36.0, 20.0, 12.0
 FILLET, HOLE, HOLE_CENTRE = 8.0, 4.0, 28.0  # radii, and x of the hole's axis
 
 
-def bracket(path: Path, *, scale: float = 1.0, size: float = 3.5, fine: float = 0.4) -> int:
+def bracket(path: Path, *, scale: float = 1.0, size: float = 3.2, fine: float = 0.35) -> int:
     """Mesh the bracket with straight tetrahedra and write it; returns their number.
 
     Args:
@@ -110,8 +114,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Mesh an L-bracket with surfaces 'wall' and 'tip'.")
     parser.add_argument("out", type=Path, metavar="OUT.msh")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all lengths (1: 40 x 20 x 36)")
-    parser.add_argument("--size", type=float, default=3.5, help="edge length of the elements, for scale 1")
-    parser.add_argument("--fine", type=float, default=0.4, help="edge length at fillet and hole, part of the size")
+    parser.add_argument("--size", type=float, default=3.2, help="edge length of the elements, for scale 1")
+    parser.add_argument("--fine", type=float, default=0.35, help="edge length at fillet and hole, part of the size")
     options = parser.parse_args()
     cells = bracket(options.out, scale=options.scale, size=options.size, fine=options.fine)
     print(f"{options.out}: {cells} tetrahedra")

@@ -41,9 +41,9 @@ class SaintVenantKirchhoff:
         if not smallest > 0.0:
             raise ValueError(f"elastic_constants has the eigenvalue {smallest:.6g}, expected all > 0")
         full = np.zeros((3, 3, 3, 3))
-        for I, J in ((_ROW, _COLUMN), (_COLUMN, _ROW)):
-            for K, L in ((_ROW, _COLUMN), (_COLUMN, _ROW)):
-                full[I[:, None], J[:, None], K[None, :], L[None, :]] = c
+        for i, j in ((_ROW, _COLUMN), (_COLUMN, _ROW)):
+            for k, l in ((_ROW, _COLUMN), (_COLUMN, _ROW)):  # noqa: E741
+                full[i[:, None], j[:, None], k[None, :], l[None, :]] = c
         object.__setattr__(self, "_stiffness", full)
 
     @classmethod
