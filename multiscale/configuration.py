@@ -7,14 +7,23 @@ place in the file: ``bracket.toml: [law] neurons = -3: expected greater than or 
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from ase.data import chemical_symbols
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 
 class ConfigurationError(ValueError):
@@ -98,7 +107,7 @@ class Thermal(Section):
     strains: tuple[Annotated[float, Field(gt=-0.3, lt=0.3)], ...] = Field((-0.04, -0.02, 0.0, 0.02, 0.04), min_length=1)
     minimum_atoms: int = Field(50, ge=1)
     timestep_fs: float = Field(2.0, gt=0.0, le=10.0)
-    steps: int = Field(2000, ge=20)
+    steps: int = Field(2000, ge=100, description="the stress is sampled every 5 steps; an error bar needs 20 samples")
 
 
 class Law(Section):
@@ -116,6 +125,21 @@ class Structure(Section):
     traction_gpa: dict[str, Vector] = Field(min_length=1)
     load_steps: int = Field(5, ge=1, le=10_000)
     degree: int = Field(2, ge=1, le=3)
+
+    @field_validator("traction_gpa")
+    @classmethod
+    def _some_load(cls, tractions: dict[str, Vector]) -> dict[str, Vector]:
+        idle = [surface for surface, traction in tractions.items() if not any(traction)]
+        if idle:
+            raise ValueError(f"a traction other than zero on {idle[0]!r}")
+        return tractions
+
+    @model_validator(mode="after")
+    def _free_surfaces(self) -> Self:
+        held = [surface for surface in self.traction_gpa if surface in self.clamp]
+        if held:
+            raise ValueError(f"surfaces with a traction that are not clamped; {held[0]!r} is both")
+        return self
 
 
 class Truth(Section):
@@ -175,12 +199,27 @@ class Configuration(Section):
             # by way of JSON: its strict mode takes a list for a tuple, but never a string for a number
             return cls.model_validate_json(json.dumps(content, default=str), context={"folder": path.parent})
         except ValidationError as error:
-            lines = [_explain(cls, problem) for problem in error.errors(include_url=False)]
+            problems = error.errors(include_url=False)
+            lines = [_explain(cls, problem) for problem in problems if not _follows(problem, problems)]
             raise ConfigurationError("\n".join(f"{path}: {line}" for line in dict.fromkeys(lines))) from error
 
     def ingredients(self, keys: tuple[str, ...]) -> dict[str, Any]:
         """The values of some top-level keys as JSON, each file replaced by a hash of its content: what a result depends on."""
         return {key: _content(getattr(self, key)) for key in keys}
+
+
+EXPECTED: Final = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text in quotes",
+    "tuple_type": "a list in square brackets",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "too_short": "at least one entry",
+    "string_pattern_mismatch": "another name",
+}
+"""What pydantic asks for, by the type of the problem, in the words of a TOML file."""
 
 
 def _content(value: Any) -> Any:
@@ -191,12 +230,20 @@ def _content(value: Any) -> Any:
     return value
 
 
+def _follows(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a list is called too short only because its entries were refused."""
+    place = problem["loc"]
+    return problem["type"] == "too_short" and any(
+        other["loc"][: len(place)] == place and len(other["loc"]) > len(place) for other in problems
+    )
+
+
 def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
     """One line: the place in the TOML, the value there, what was expected, what to do."""
     # `A | None` and unions of scalars add their branches' names to the location: only what is in the file is shown
     branches = {"bool", "int", "float", "str", "function-after", "constrained-str"}
     keys = [key for key in problem["loc"] if not (isinstance(key, str) and (key in branches or "[" in key))]
-    place = _place(keys)
+    place = f"[{keys[0]}]" if len(keys) == 1 and _model_at(model, keys) else _place(keys)
     if problem["type"] == "missing":
         return f"{place} is missing{_described(model, keys)}"
     value = problem["input"]
@@ -205,13 +252,11 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
         close = get_close_matches(str(keys[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]}? " if close else ""
         return f"{place}: unknown key; {hint}known here: {', '.join(known)}"
-    expected = (
+    expected = EXPECTED.get(problem["type"]) or (
         problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Input should ")
     )
     if expected.startswith(("greater", "less")):
         expected = f"a number {expected}"
-    if problem["type"] == "string_pattern_mismatch":
-        expected = "another name"
     shown = "" if isinstance(value, dict) else f" = {json.dumps(value, default=str)}"
     return f"{place}{shown}: expected {expected}{_described(model, keys)}"
 

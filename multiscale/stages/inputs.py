@@ -1,6 +1,7 @@
 """What a run takes from outside: the crystal, the reference model, the meshes; tried before anything is computed."""
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from ase import Atoms
@@ -11,12 +12,19 @@ from ase.io import read
 import atomistic
 from multiscale.configuration import Configuration, ConfigurationError
 
+ONE_ELEMENT: Final = {"stillinger-weber": "Si"}
+"""Models that take every atom for the one element they were made for, and would not complain."""
+
+
+class UnreadableCrystal(ValueError):
+    """A file in which ASE finds no crystal."""
+
 
 def read_crystal(configuration: Configuration) -> Atoms:
     """The crystal as the configuration describes it.
 
     Raises:
-        ConfigurationError: where the file cannot be read.
+        UnreadableCrystal: where ASE finds no crystal in the file.
         InvalidCrystal: for what is no crystal.
     """
     crystal = configuration.crystal
@@ -28,15 +36,22 @@ def read_crystal(configuration: Configuration) -> Atoms:
     return atoms
 
 
+def _crystal_keys(configuration: Configuration) -> str:
+    crystal = configuration.crystal
+    if crystal.file is not None:
+        return f"file = {str(crystal.file)!r}"
+    return f"element = {crystal.element!r}, lattice_constant_angstrom = {crystal.lattice_constant_angstrom:g}"
+
+
 def _read_atoms(path: Path) -> Atoms:
     try:
         atoms = read(path)
     except Exception as error:  # every format of ASE has its own exceptions
-        raise ConfigurationError(
-            f"{path}: ASE cannot read a crystal from it ({error}); expected extxyz, CIF, VASP ..."
+        raise UnreadableCrystal(
+            f"ASE cannot read a crystal from it ({error}); expected extxyz, CIF, VASP ..."
         ) from error
     if not isinstance(atoms, Atoms):
-        raise ConfigurationError(f"{path}: holds {len(atoms)} structures, expected one crystal")
+        raise UnreadableCrystal(f"it holds {len(atoms)} structures, expected one crystal")
     return atoms
 
 
@@ -58,7 +73,7 @@ def check_inputs(configuration: Configuration, path: str | Path) -> None:
     try:
         atoms = read_crystal(configuration)
     except ValueError as error:
-        raise ConfigurationError(f"{path}: [crystal] {error}") from error
+        raise ConfigurationError(f"{path}: [crystal] {_crystal_keys(configuration)}: {error}") from error
     try:
         calculator = reference_model(configuration)
     except ValueError as error:
@@ -74,6 +89,11 @@ def _check_reference(configuration: Configuration, atoms: Atoms, calculator: Cal
     """One evaluation tells whether the model knows the elements and gives what training needs."""
     name = configuration.reference.name
     elements = ", ".join(sorted(set(atoms.get_chemical_symbols())))
+    if elements != ONE_ELEMENT.get(name, elements):
+        raise ConfigurationError(
+            f"{path}: [reference] name = {name!r}: knows {ONE_ELEMENT[name]} only, and the crystal is of {elements}; "
+            "expected a model of its elements"
+        )
     atoms = atoms.copy()
     atoms.calc = calculator
     try:
@@ -96,6 +116,9 @@ def _check_mesh(mesh: Path, configuration: Configuration, place: str) -> None:
     structure = configuration.structure
     try:
         named = fem.read_mesh(mesh)
+        dimension = named.domain.geometry.dim
+        if dimension != 3:
+            raise fem.MeshError(f"mesh file {str(mesh)!r} has {dimension} dimensions, expected a body of 3")
         for key, surfaces in (("clamp", structure.clamp), ("traction_gpa", tuple(structure.traction_gpa))):
             for surface in surfaces:
                 place_of_surface = f"[structure] {key}: surface {surface!r}"
