@@ -10,7 +10,7 @@ export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
-	@echo '  make bench-NAME one benchmark: $(patsubst benchmarks/bench_%.py,%,$(wildcard benchmarks/bench_*.py))'
+	@echo '  make bench-NAME one benchmark: $(filter-out run,$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))'
 
 environment:
 	@sh tools/install.sh
