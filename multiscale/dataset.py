@@ -165,6 +165,17 @@ class StressStrainData:
     def __len__(self) -> int:
         return len(self.deformation_gradient)
 
+    def labels(self, name: str) -> ndarray:
+        """An optional field, for those who cannot do without it.
+
+        Raises:
+            InvalidData: where the data have none.
+        """
+        value = getattr(self, name)
+        if value is None:
+            raise InvalidData(f"the data have no {name}; sample it, or do without what needs it")
+        return np.asarray(value)
+
     def select(self, states: Bool[ndarray, "n"]) -> "StressStrainData":
         """The data of the states where the mask is true."""
         given = [name for name in (*SHAPES, "admissible") if getattr(self, name) is not None]

@@ -39,7 +39,7 @@ def sample_states(job: Job) -> Finding:
         seed=configuration.seed + 1,
         progress=lambda fraction, message: job.progress(share + (1.0 - share) * fraction, f"held out: {message}"),
     ).write(job.folder / HELD_OUT_STATES)
-    constants = elastic_constants_of_tangent(states.reference_tangent, states.reference_stress)
+    constants = elastic_constants_of_tangent(states.labels("reference_tangent"), states.reference_stress)
     metrics = cubic_constants("nnp", constants) | {
         "states": len(states),
         "states_unstable": int(np.sum(~states.admissible)),

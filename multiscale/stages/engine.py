@@ -202,37 +202,40 @@ def _perform(
 ) -> Record:
     """Run one stage in its hidden folder, which then takes the stage's name."""
     key, folder, partial = _key(ingredients), run_folder / stage.name, run_folder / f".{stage.name}.partial"
-    began = partial / "key"
-    if not (began.is_file() and began.read_text() == key):
-        # left by a run with other inputs: its checkpoints mean nothing here
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        began.write_text(key)
-    spent = _Clock(partial / "seconds")
-    try:
+    record = Record.read(partial)
+    if record is None or record.key != key or not record.intact(partial):
+        began = partial / "key"
+        if not (began.is_file() and began.read_text() == key):
+            # left by a run with other inputs: its checkpoints mean nothing here
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            write_whole(began, key)
+        spent = _Clock(partial / "seconds")
         job = Job(
             configuration, partial, run_folder, dict(records), threads, spent.keeping(reporter.working(stage.name))
         )
-        finding = stage.work(job)
-    except Exception as error:
-        error.add_note(f"stage {stage.name}")
-        raise
-    record = Record(
-        schema_version=SCHEMA_VERSION,
-        stage=stage.name,
-        key=key,
-        ingredients=ingredients,
-        outputs={name: digest(partial / name) for name in stage.outputs},
-        metrics={
-            name: int(value) if isinstance(value, int) else float(value) for name, value in finding.metrics.items()
-        },
-        summary=finding.summary,
-        seconds=spent.total(),
-    )
+        try:
+            finding = stage.work(job)
+        except Exception as error:
+            error.add_note(f"stage {stage.name}")
+            raise
+        record = Record(
+            schema_version=SCHEMA_VERSION,
+            stage=stage.name,
+            key=key,
+            ingredients=ingredients,
+            outputs={name: digest(partial / name) for name in stage.outputs},
+            metrics={
+                name: int(value) if isinstance(value, int) else float(value) for name, value in finding.metrics.items()
+            },
+            summary=finding.summary,
+            seconds=spent.total(),
+        )
+        # from here on an interruption costs nothing: the next run tidies and renames
+        write_whole(partial / RECORD, record.model_dump_json(indent=2))
     for path in partial.iterdir():
-        if path.name not in stage.outputs:
+        if path.name not in (*stage.outputs, RECORD):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    write_whole(partial / RECORD, record.model_dump_json(indent=2))
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return record

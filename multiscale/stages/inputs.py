@@ -29,6 +29,7 @@ def read_crystal(configuration: Configuration) -> Atoms:
     """
     crystal = configuration.crystal
     if crystal.file is None:
+        assert crystal.element is not None  # the configuration has seen to it
         atoms = bulk(crystal.element, crystal.structure, a=crystal.lattice_constant_angstrom)
     else:
         atoms = _read_atoms(crystal.file)

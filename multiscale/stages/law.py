@@ -30,21 +30,22 @@ def fit_law(job: Job) -> Finding:
     held_out = multiscale.StressStrainData.read(job.upstream("data", HELD_OUT_STATES))
     held_out = held_out.select(held_out.admissible)
     answer = law.evaluate(held_out.deformation_gradient)
+    tangent = np.asarray(answer.tangent)
     write_arrays(
         job.folder / PARITY,
         {
             "energy": answer.energy,
-            "energy_potential": held_out.energy,
+            "energy_potential": held_out.labels("energy"),
             "stress": answer.first_piola,
-            "stress_potential": held_out.first_piola,
-            "tangent": answer.tangent,
-            "tangent_potential": held_out.tangent,
+            "stress_potential": held_out.labels("first_piola"),
+            "tangent": tangent,
+            "tangent_potential": held_out.labels("tangent"),
         },
     )
     metrics = cubic_constants("law", law.elastic_constants()) | {
-        "law_stress_nmse": multiscale.normalised_mse(answer.first_piola, held_out.first_piola),
-        "law_tangent_nmse": multiscale.normalised_mse(answer.tangent, held_out.tangent),
-        "law_energy_nmse": multiscale.normalised_mse(answer.energy, held_out.energy),
+        "law_stress_nmse": multiscale.normalised_mse(answer.first_piola, held_out.labels("first_piola")),
+        "law_tangent_nmse": multiscale.normalised_mse(tangent, held_out.labels("tangent")),
+        "law_energy_nmse": multiscale.normalised_mse(answer.energy, held_out.labels("energy")),
         "law_stress_rmse_gpa": float(np.sqrt(np.mean((answer.first_piola - held_out.first_piola) ** 2))),
         "law_parameters": 8 * configuration.law.neurons,
         "held_out_states": len(held_out),

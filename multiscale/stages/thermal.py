@@ -51,7 +51,7 @@ def sample_path(job: Job) -> Finding:
     reference_crystal = crystal_from_record(json.loads(job.upstream("reference", CRYSTAL).read_text()))
     of_reference = relaxed_path(reference_crystal, reference_model(configuration), strains)
     write_arrays(job.folder / PATH, {"strain": strains, "potential": of_potential, "reference": of_reference})
-    largest = float(np.max(data.first_piola_error))
+    largest = float(np.max(data.labels("first_piola_error")))
     return Finding(
         f"NVT at {thermal.temperature_k:g} K at {len(data)} stretches, standard error of P up to {largest:.3f} GPa",
         {"thermal_stress_error_gpa": largest, "thermal_states": len(data)},

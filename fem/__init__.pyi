@@ -1,0 +1,28 @@
+from . import laws
+from .conditions import ConditionError
+from .law import InadmissibleDeformation, Law, Response, ShapeError, check_deformation_gradient
+from .load_stepping import LoadNotConverged, LoadStep
+from .material import LawFailed
+from .mesh import Mesh, MeshError, MeshNameError, read_mesh
+from .solid import Solid
+from .solution import PointData, Solution
+
+__all__ = [
+    "ConditionError",
+    "InadmissibleDeformation",
+    "Law",
+    "LawFailed",
+    "LoadNotConverged",
+    "LoadStep",
+    "Mesh",
+    "MeshError",
+    "MeshNameError",
+    "PointData",
+    "Response",
+    "ShapeError",
+    "Solid",
+    "Solution",
+    "check_deformation_gradient",
+    "laws",
+    "read_mesh",
+]
