@@ -17,7 +17,8 @@ from .descriptors import SymmetryFunctions
 from .dynamics import DynamicsFailed, ThermalStress, thermal_stress
 from .elasticity import elastic_constants
 from .neighbours import NeighbourTable, neighbour_table
-from .potential import NeuralPotential, PotentialFileError, Prediction, UnknownElement, predict_all
+from .network_file import NetworkFileError
+from .potential import NeuralPotential, Prediction, UnknownElement, predict_all
 from .reference import UnknownReference, reference_calculator, reference_names
 from .time_series import TimeAverage, time_average
 from .training import Training, TrainingFailed, TrainingSettings, train
@@ -36,9 +37,9 @@ __all__ = [
     "InvalidTrainingData",
     "LabelFailed",
     "NeighbourTable",
+    "NetworkFileError",
     "NeuralCalculator",
     "NeuralPotential",
-    "PotentialFileError",
     "Prediction",
     "RelaxationFailed",
     "RelaxedCrystal",

@@ -10,12 +10,10 @@ derivatives: with the edge vectors r_ij and dE/dr_ij,
     f_i = sum_j dE/dr_ij - sum_{j: i is neighbour of j} dE/dr_ji,        sigma V = sum_ij dE/dr_ij (x) r_ij.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -23,22 +21,18 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from jaxtyping import Float
 from numpy import ndarray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from atomistic.descriptors import SymmetryFunctions
 from atomistic.neighbours import NeighbourTable, neighbour_table
+from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 
-SCHEMA = "atomlaw.neural-potential/1"
+SCHEMA: Final = "atomlaw/neural-potential"
+SCHEMA_VERSION: Final = 1
 
 
 class UnknownElement(ValueError):
     """A structure contains an element that the potential was not trained on."""
-
-
-class PotentialFileError(ValueError):
-    """A file is not a neural potential that this version can read."""
 
 
 Layers = tuple[tuple[Tensor, Tensor], ...]
@@ -139,64 +133,48 @@ class NeuralPotential:
             stress=(0.5 * (virial + virial.T)).cpu().numpy() / volume,
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write weights and a JSON header to a safetensors file, atomically."""
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and a JSON header to a safetensors file, whole or not at all."""
         header = {
-            "schema": SCHEMA,
             "descriptors": asdict(self.descriptors),
             "layers": {str(number): len(layers) for number, layers in self.networks.items()},
             "provenance": self.provenance,
         }
-        tensors = {
-            f"{number}.{k}.{name}": tensor.detach().cpu().contiguous()
+        arrays = {
+            f"{number}.{k}.{name}": tensor.detach().cpu().numpy()
             for number, layers in self.networks.items()
             for k, layer in enumerate(layers)
             for name, tensor in zip(("weight", "bias"), layer, strict=True)
         }
-        path = Path(path)
-        partial = path.with_name(path.name + ".partial")
-        save_file(tensors, partial, metadata={"header": json.dumps(header)})
-        os.replace(partial, path)
+        write_network_file(path, SCHEMA, SCHEMA_VERSION, header, arrays)
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str = "cpu") -> "NeuralPotential":
+    def load(cls, path: str | os.PathLike[str], *, device: str = "cpu") -> "NeuralPotential":
         """Read a potential; nothing in the file is executed.
 
         Raises:
-            PotentialFileError: where the file is missing, truncated, foreign or of another schema.
+            NetworkFileError: where the file is missing, truncated, foreign, inconsistent or of another schema.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise PotentialFileError(f"{path}: no such file; expected a neural potential (.safetensors)")
-        try:
-            with safe_open(path, framework="pt", device=device) as file:
-                header = json.loads((file.metadata() or {}).get("header", "null"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, json.JSONDecodeError, OSError) as error:
-            raise PotentialFileError(f"{path}: not a safetensors file that can be read ({error})") from error
-        if not isinstance(header, dict) or header.get("schema") != SCHEMA:
-            found = header.get("schema") if isinstance(header, dict) else None
-            raise PotentialFileError(f"{path}: schema {found!r}, expected {SCHEMA!r}")
+        header, arrays = read_network_file(path, SCHEMA, SCHEMA_VERSION)
         try:
             fields: dict[str, Any] = {name: _tupled(value) for name, value in header["descriptors"].items()}
             networks = {
                 int(number): tuple(
-                    (tensors[f"{number}.{k}.weight"], tensors[f"{number}.{k}.bias"]) for k in range(count)
+                    (torch.from_numpy(arrays[f"{number}.{k}.weight"]), torch.from_numpy(arrays[f"{number}.{k}.bias"]))
+                    for k in range(count)
                 )
                 for number, count in header["layers"].items()
             }
-            potential = cls(SymmetryFunctions(**fields), networks, dict(header["provenance"]))
+            descriptors = SymmetryFunctions(**fields)
+            for layers in networks.values():
+                width = descriptors.count
+                for weight, bias in layers:
+                    if weight.shape != (len(bias), width):
+                        raise ValueError(f"a layer has shape {tuple(weight.shape)}, expected ({len(bias)}, {width})")
+                    width = len(bias)
+            return cls(descriptors, networks, dict(header["provenance"])).to(device)
         except (KeyError, TypeError, ValueError) as error:
-            raise PotentialFileError(f"{path}: its header does not describe a neural potential ({error!r})") from error
-        for number, layers in networks.items():
-            width = potential.descriptors.count
-            for weight, bias in layers:
-                if weight.shape != (len(bias), width) or not (weight.isfinite().all() and bias.isfinite().all()):
-                    raise PotentialFileError(
-                        f"{path}: a layer of element {number} has shape {tuple(weight.shape)} or is not finite"
-                    )
-                width = len(bias)
-        return potential
+            raise NetworkFileError(f"{path} holds no consistent neural potential ({error!r}); save it again") from error
 
 
 def _tupled(value: object) -> object:

@@ -13,25 +13,27 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
-from safetensors import safe_open
-from safetensors.torch import save_file
 from scipy.optimize import minimize
 from torch import Tensor
 
 from atomistic.crystal import nearest_distance
 from atomistic.descriptors import SymmetryFunctions
+from atomistic.network_file import read_network_file, write_network_file
 from atomistic.potential import Layers, NeuralPotential
 from atomistic.training_rows import InvalidTrainingData, Rows, descriptor_rows
 from atomistic.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 from atomistic.whitening import whitened, whitening
 
 Progress = Callable[[float, str], None]
+
+CHECKPOINT_SCHEMA: Final = "atomlaw/training"
 
 
 class TrainingFailed(RuntimeError):
@@ -92,6 +94,7 @@ def train(
     Raises:
         InvalidTrainingData: for missing or non-finite labels.
         TrainingFailed: where the loss is not finite.
+        NetworkFileError: where `checkpoint` is another kind of file.
     """
     settings = settings or TrainingSettings()
     numbers = tuple(sorted({int(z) for atoms in configurations for z in atoms.numbers}))
@@ -265,20 +268,15 @@ def _folded(layers: Layers, mean: Tensor, transform: Tensor, shift: float) -> La
 
 
 def _write_checkpoint(path: Path, fingerprint: str, history: list[tuple[float, ...]], theta: ndarray) -> None:
-    partial = path.with_name(path.name + ".partial")
-    save_file(
-        {"theta": torch.from_numpy(theta), "history": torch.tensor(history, dtype=torch.float64)},
-        partial,
-        metadata={"training": fingerprint},
-    )
-    partial.replace(path)
+    arrays = {"theta": theta, "history": np.array(history)}
+    write_network_file(path, CHECKPOINT_SCHEMA, 1, {"training": fingerprint}, arrays)
 
 
 def _resume(path: Path | None, fingerprint: str, theta: ndarray) -> tuple[int, list[tuple[float, ...]], ndarray]:
+    """Cycles done, history and parameters of a checkpoint of the same training; a start where there is none."""
     if path is None or not path.is_file():
         return 0, [], theta
-    with safe_open(path, framework="pt") as file:
-        if (file.metadata() or {}).get("training") != fingerprint:
-            return 0, [], theta
-        history = [tuple(row) for row in file.get_tensor("history").tolist()]
-        return len(history), history, file.get_tensor("theta").numpy()
+    header, arrays = read_network_file(path, CHECKPOINT_SCHEMA, 1, ("theta", "history"))
+    if header.get("training") != fingerprint:
+        return 0, [], theta
+    return len(arrays["history"]), [tuple(row) for row in arrays["history"].tolist()], arrays["theta"]

@@ -3,7 +3,6 @@ from .dataset import DataFileError, InvalidData, StressStrainData
 from .design import InvalidDesign, strain_design
 from .domain import Domain
 from .fitting import PoorFit, fit, normalised_mse
-from .law_file import LawFileError
 from .orbit_network import OrbitLaw
 from .reference_state import FitError
 from .sampling import sample
@@ -17,7 +16,6 @@ __all__ = [
     "FitError",
     "InvalidData",
     "InvalidDesign",
-    "LawFileError",
     "OrbitLaw",
     "PointGroup",
     "PoorFit",

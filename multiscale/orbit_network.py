@@ -25,10 +25,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 from fem.law import Response, check_deformation_gradient
 from multiscale import orbit_kernel
 from multiscale.domain import Domain
-from multiscale.law_file import LawFileError, read_law_file, write_law_file
 from multiscale.orbit_terms import OrbitTerms, merged_images
 from multiscale.strain import green_lagrange, stress_components
 from multiscale.symmetry import LAUE_CLASS_OF, PointGroup
@@ -181,17 +181,17 @@ class OrbitLaw:
             "units": "GPa",
             "provenance": dict(self.provenance),
         }
-        write_law_file(path, SCHEMA, SCHEMA_VERSION, header, arrays)
+        write_network_file(path, SCHEMA, SCHEMA_VERSION, header, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "OrbitLaw":
         """Read what `save` wrote; the law is the same to the last bit.
 
         Raises:
-            LawFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
+            NetworkFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
         """
         names = ("weights", "biases", "amplitudes", "constants", "reference_stress", "rotations", "domain_strain")
-        header, arrays = read_law_file(path, SCHEMA, SCHEMA_VERSION, names)
+        header, arrays = read_network_file(path, SCHEMA, SCHEMA_VERSION, names)
         try:
             name = header["point_group"]
             if name not in LAUE_CLASS_OF:
@@ -207,4 +207,4 @@ class OrbitLaw:
                 **arrays,
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise LawFileError(f"{path} holds no consistent law ({error}); save the law again") from error
+            raise NetworkFileError(f"{path} holds no consistent law ({error}); save the law again") from error

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 import atomistic
-from atomistic import NeuralCalculator, NeuralPotential, PotentialFileError, UnknownElement
+from atomistic import NetworkFileError, NeuralCalculator, NeuralPotential, UnknownElement
 
 from .conftest import random_potential
 
@@ -144,7 +144,7 @@ def test_file_round_trip_and_refusals(tmp_path: Path) -> None:
     assert loaded.descriptors == potential.descriptors
     assert loaded.predict(atoms).energy == potential.predict(atoms).energy
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
-    with pytest.raises(PotentialFileError, match="no such file"):
+    with pytest.raises(NetworkFileError, match="is not a file"):
         NeuralPotential.load(tmp_path / "other.safetensors")
     whole = path.read_bytes()
     for name, content in (
@@ -153,8 +153,8 @@ def test_file_round_trip_and_refusals(tmp_path: Path) -> None:
         ("empty", b""),
     ):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(PotentialFileError, match=name):
+        with pytest.raises(NetworkFileError, match=name):
             NeuralPotential.load(tmp_path / name)
-    (tmp_path / "future").write_bytes(whole.replace(b"neural-potential/1", b"neural-potential/9"))
-    with pytest.raises(PotentialFileError, match="neural-potential/9"):
+    (tmp_path / "future").write_bytes(whole.replace(b'schema_version\\": 1', b'schema_version\\": 9'))
+    with pytest.raises(NetworkFileError, match="schema version 9, this release reads 1"):
         NeuralPotential.load(tmp_path / "future")

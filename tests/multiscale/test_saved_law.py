@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from multiscale.law_file import LawFileError
+from atomistic.network_file import NetworkFileError
 from multiscale.orbit_network import OrbitLaw
 from multiscale.symmetry import PointGroup
 
@@ -42,17 +42,17 @@ def rewrite_header(path: Path, **changes: object) -> None:
 def test_files_that_are_refused(cubic: PointGroup, tmp_path: Path) -> None:
     whole, broken = tmp_path / "law.safetensors", tmp_path / "broken.safetensors"
     random_law(cubic, 0).save(whole)
-    with pytest.raises(LawFileError, match="is not a file"):
+    with pytest.raises(NetworkFileError, match="is not a file"):
         OrbitLaw.load(tmp_path / "missing.safetensors")
     for cut in (4, 100, len(whole.read_bytes()) - 8):
         broken.write_bytes(whole.read_bytes()[:cut])
-        with pytest.raises(LawFileError, match="cannot be read as a law"):
+        with pytest.raises(NetworkFileError, match="cannot be read as a network"):
             OrbitLaw.load(broken)
     broken.write_bytes(os.urandom(4000))
-    with pytest.raises(LawFileError):
+    with pytest.raises(NetworkFileError):
         OrbitLaw.load(broken)
     save_file({"weights": np.zeros(3)}, broken)
-    with pytest.raises(LawFileError, match="has schema None, expected 'atomlaw/orbit-law'"):
+    with pytest.raises(NetworkFileError, match="has schema None, expected 'atomlaw/orbit-law'"):
         OrbitLaw.load(broken)
     for changes, message in (
         ({"schema_version": 99}, "schema version 99, this release reads 1"),
@@ -65,7 +65,7 @@ def test_files_that_are_refused(cubic: PointGroup, tmp_path: Path) -> None:
     ):
         broken.write_bytes(whole.read_bytes())
         rewrite_header(broken, **changes)
-        with pytest.raises(LawFileError, match=message):
+        with pytest.raises(NetworkFileError, match=message):
             OrbitLaw.load(broken)
 
 
@@ -74,7 +74,7 @@ def test_arrays_that_are_refused(cubic: PointGroup, tmp_path: Path) -> None:
     law = random_law(cubic, 0)
     law.biases[2] = np.inf  # an array in memory can be overwritten; a file with it is not read
     law.save(path)
-    with pytest.raises(LawFileError, match=r"'biases' of .* holds NaN or infinity"):
+    with pytest.raises(NetworkFileError, match=r"'biases' of .* holds NaN or infinity"):
         OrbitLaw.load(path)
 
 
