@@ -9,6 +9,7 @@ resumes and ends with the same potential. Descriptors enter the network whitened
 of energies, forces and stresses; the linear map is folded into the first layer at the end.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -120,7 +121,7 @@ def train(
     model = _Model(numbers, (descriptors.count, *settings.hidden, 1))
     objective = _Objective([whitened(block, mean, transform) for block in rows], model, shift, settings)
     theta = model.initial(seed)
-    fingerprint = json.dumps({"seed": seed, **asdict(settings)})
+    fingerprint = json.dumps({"seed": seed, "data": _digest(rows), **asdict(settings)})
     done, history, theta = _resume(checkpoint, fingerprint, theta)
     for cycle in range(done, settings.cycles):
         result = minimize(
@@ -265,6 +266,15 @@ def _folded(layers: Layers, mean: Tensor, transform: Tensor, shift: float) -> La
         *((w.clone(), b.clone()) for w, b in inner),
         (last_weight.clone(), last_bias + shift),
     )
+
+
+def _digest(rows: list[Rows]) -> str:
+    """Tells one training set from another: a hash of its descriptors and labels."""
+    digest = hashlib.sha256()
+    for block in rows:
+        for tensor in (block.values, block.energy, block.targets, block.weight):
+            digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _write_checkpoint(path: Path, fingerprint: str, history: list[tuple[float, ...]], theta: ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mpi4py import MPI  # isort: skip
@@ -21,12 +21,16 @@ class ConditionError(ValueError):
     """Boundary conditions which define no problem: contradictory, of the wrong size, or leaving the body loose."""
 
 
+Field = Callable[[Float[np.ndarray, "3 n"]], Float[np.ndarray, "gdim n"]]
+"""A displacement as a function of the undeformed positions X."""
+
+
 @dataclass(frozen=True)
 class Support:
     """Displacement components prescribed on a surface, at full load; None leaves a component free."""
 
     surface: str
-    displacement: tuple[float | None, ...]
+    displacement: tuple[float | None, ...] | Field
 
 
 @dataclass(frozen=True)
@@ -88,58 +92,72 @@ class Supports:
             )
         self._space = space
         self._comm = mesh.domain.comm
-        self._values: list[tuple[dfem.Constant, float]] = []
-        self.conditions: list[dfem.DirichletBC] = []
-        prescribed = np.full((space.tabulate_dof_coordinates().shape[0], space.dofmap.bs), np.nan)
-        conflict = ""
-        facets = mesh.domain.topology.dim - 1
-        for support in supports:
-            nodes = dfem.locate_dofs_topological(space, facets, mesh.facets(support.surface))
-            for i, value in enumerate(support.displacement):
-                if value is None:
-                    continue
-                before = prescribed[nodes, i]
-                if np.any(~np.isnan(before) & (before != value)):
-                    other = before[~np.isnan(before) & (before != value)][0]
-                    conflict = (
-                        f"surface {support.surface!r} prescribes u_{'xyz'[i]} = {value} where another support "
-                        f"prescribes {other}"
-                    )
-                prescribed[nodes, i] = value
-                constant = dfem.Constant(mesh.domain, value)
-                dofs = (nodes * space.dofmap.bs + i).astype(np.int32)
-                self.conditions.append(dfem.dirichletbc(constant, dofs, space.sub(i)))
-                self._values.append((constant, value))
-        conflicts = [c for c in mesh.domain.comm.allgather(conflict) if c]
-        if conflicts:
-            raise ConditionError(conflicts[0])
-        self._check_rigid_motions(mesh, ~np.isnan(prescribed))
+        # full values of all nodes of this rank, NaN where a component is free
+        self._prescribed = np.full((len(space.tabulate_dof_coordinates()), space.dofmap.bs), np.nan)
+        conflicts = [self._add(mesh, support) for support in supports]
+        for conflict in (c for of_rank in self._comm.allgather(conflicts) for c in of_rank if c):
+            raise ConditionError(conflict)
+        self._check_rigid_motions(mesh)
+        self._largest = self._comm.allreduce(float(np.nanmax(np.abs(self._prescribed), initial=0.0)), MPI.MAX)
+        self._factor = 0.0
+        self.conditions, self._values = [], []
+        for i in range(space.dofmap.bs):
+            component, dofs = space.sub(i).collapse()
+            dofs = np.asarray(dofs, dtype=np.int32).reshape(-1)
+            full = self._prescribed.reshape(-1)[dofs]
+            held = np.flatnonzero(~np.isnan(full)).astype(np.int32)
+            held = held[np.argsort(dofs[held])]  # dolfinx counts the owned ones on sorted numbers
+            value = dfem.Function(component)
+            self.conditions.append(dfem.dirichletbc(value, [dofs[held], held], space.sub(i)))
+            self._values.append((value, np.nan_to_num(full)))
 
     def set_load_factor(self, factor: float) -> None:
         """Prescribe `factor` times the full values."""
-        for constant, value in self._values:
-            constant.value = factor * value
+        self._factor = factor
+        for value, full in self._values:
+            value.x.array[:] = factor * full
 
     def reached(self, x: PETSc.Vec) -> bool:
         """Whether the vector has the prescribed values already, to round-off. Collective."""
-        gap, largest = 0.0, 0.0
-        values = x.array_r
-        for condition, (constant, _) in zip(self.conditions, self._values, strict=True):
-            dofs, owned = condition.dof_indices()
-            wanted = float(constant.value)
-            gap = max(gap, float(np.max(np.abs(values[dofs[:owned]] - wanted), initial=0.0)))
-            largest = max(largest, abs(wanted))
-        return bool(self._comm.allreduce(gap, MPI.MAX) <= 1e-12 * largest)
+        wanted = self._factor * self._prescribed.reshape(-1)[: x.local_size]
+        gap = float(np.nanmax(np.abs(x.array_r - wanted), initial=0.0))
+        return bool(self._comm.allreduce(gap, MPI.MAX) <= 1e-12 * self._factor * self._largest)
 
-    def _check_rigid_motions(self, mesh: Mesh, held: np.ndarray) -> None:
+    def _add(self, mesh: Mesh, support: Support) -> str:
+        """Enter one support; returns what it contradicts, "" if nothing. Collective."""
+        facets = mesh.facets(support.surface)
+        nodes = dfem.locate_dofs_topological(self._space, mesh.domain.topology.dim - 1, facets)
+        bs = self._space.dofmap.bs
+        if callable(support.displacement):
+            X = self._space.tabulate_dof_coordinates()[nodes].T
+            values = np.asarray(support.displacement(X), dtype=np.float64)
+            if values.shape != (bs, len(nodes)) or not np.isfinite(values).all():
+                return (
+                    f"the displacement function of surface {support.surface!r} returned shape {values.shape}, expected "
+                    f"{(bs, len(nodes))} with finite numbers"
+                )
+        else:
+            values = np.array([[np.nan if v is None else v] for v in support.displacement]) * np.ones(len(nodes))
+        before = self._prescribed[nodes]
+        clash = np.argwhere(np.abs(before - values.T) > 1e-12 * np.maximum(np.abs(before), np.abs(values.T)))
+        self._prescribed[nodes] = np.where(np.isnan(values.T), before, values.T)
+        if not len(clash):
+            return ""
+        node, i = clash[0]
+        return (
+            f"surface {support.surface!r} prescribes u_{'xyz'[i]} = {values[i, node]} at a node where another support "
+            f"prescribes {before[node, i]}"
+        )
+
+    def _check_rigid_motions(self, mesh: Mesh) -> None:
         """Refuse supports under which some rigid motion costs nothing: the tangent would be singular."""
-        comm, dimension = mesh.domain.comm, mesh.domain.geometry.dim
+        comm, dimension = self._comm, mesh.domain.geometry.dim
         owned = self._space.dofmap.index_map.size_local
         X = self._space.tabulate_dof_coordinates()[:owned]
         count = comm.allreduce(len(X))
         X = X - comm.allreduce(X.sum(axis=0)) / count
         X /= np.sqrt(comm.allreduce(float((X * X).sum())) / count)
-        motions = rigid_motions(X, dimension) * held[:owned, :dimension, None]
+        motions = rigid_motions(X, dimension) * ~np.isnan(self._prescribed[:owned, :, None])
         gram = comm.allreduce(np.einsum("nim,nil->ml", motions, motions))
         values, vectors = np.linalg.eigh(gram)
         if values[0] <= 1e-10 * values[-1]:

@@ -9,7 +9,7 @@ from mpi4py import MPI  # isort: skip  # noqa: F401
 import numpy as np
 from dolfinx import fem as dfem
 
-from fem.conditions import Support, Supports, Traction, checked_vector, normal_axis
+from fem.conditions import Field, Support, Supports, Traction, checked_vector, normal_axis
 from fem.equilibrium import Equilibrium
 from fem.law import Law
 from fem.load_stepping import LoadNotConverged, Progress, follow_load
@@ -62,14 +62,22 @@ class Solid:
         """No displacement on the surface."""
         self.prescribe(surface, (0.0,) * self._dimension)
 
-    def prescribe(self, surface: str, displacement: Sequence[float | None]) -> None:
-        """Displacement components on the surface at full load; None leaves one free.
+    def prescribe(self, surface: str, displacement: Sequence[float | None] | Field) -> None:
+        """Displacement on the surface at full load.
+
+        Args:
+            surface: its name.
+            displacement: the components, None leaves one free; or a function of the undeformed positions, X (3, n) ->
+                (dimension, n), as dolfinx interpolates.
 
         Raises:
             MeshNameError: the mesh has no such surface.
             ConditionError: another number of components, or one which is not finite.
         """
         self.mesh.facets(surface)
+        if callable(displacement):
+            self._supports.append(Support(surface, displacement))
+            return
         values = checked_vector(displacement, self._dimension, f"the displacement of {surface!r}")
         self._supports.append(Support(surface, values))
 

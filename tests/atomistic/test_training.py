@@ -76,6 +76,8 @@ def test_same_seed_same_potential_and_exact_resume(small_training: Trained, tmp_
     np.testing.assert_array_equal(resumed.history, whole.history)
     atoms = configurations[0]
     assert resumed.potential.predict(atoms).energy == whole.potential.predict(atoms).energy
+    fewer = atomistic.train(configurations[1:], QUICK, seed=1, checkpoint=path)
+    assert fewer.potential.predict(atoms).energy != whole.potential.predict(atoms).energy
     other = atomistic.train(configurations, QUICK, seed=2, checkpoint=path)
     assert other.potential.predict(atoms).energy != whole.potential.predict(atoms).energy
 
