@@ -8,10 +8,11 @@ from jaxtyping import install_import_hook
 COMPUTING = ("laws.kinematics", "quadrature", "line_search", "load_stepping", "gathering")
 install_import_hook([f"fem.{name}" for name in COMPUTING], "beartype.beartype")
 
+from mpi4py import MPI  # isort: skip
+
 import dolfinx
 import numpy as np
 from dolfinx.mesh import CellType
-from mpi4py import MPI
 
 import fem
 
