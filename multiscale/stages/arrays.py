@@ -1,5 +1,6 @@
 """Named arrays that one stage leaves for another, in HDF5: plain numbers, nothing to execute, the same bytes for the same numbers."""
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +13,12 @@ from numpy import ndarray
 def write_arrays(path: Path, arrays: Mapping[str, ndarray]) -> None:
     """Write arrays by name, whole or not at all."""
     partial = path.with_name(f".{path.name}.partial")
-    with h5py.File(partial, "w") as file:
+    # by way of memory: HDF5 crashes at the end of the process where the disk was full under one of its files
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=np.asarray(array))
+    partial.write_bytes(image.getbuffer())
     os.replace(partial, path)
 
 
