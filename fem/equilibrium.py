@@ -113,6 +113,7 @@ class Equilibrium:
         self._nodal_force = 0.0
         self._supported = False
         self._stuck = False
+        self._objection = ""
         if not self.material.update():
             raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
         self._evaluated_at: np.ndarray | None = self._x.array_r.copy()
@@ -129,15 +130,20 @@ class Equilibrium:
         self._supports.set_load_factor(load_factor)
         self._residuals = []
         self._stuck = False
+        self._objection = ""
         self._x.array[:] = self.displacement.x.array[: self._x.local_size]
         start = time.perf_counter()
-        self._snes.solve(None, self._x)
+        try:
+            self._snes.solve(None, self._x)
+        except PETSc.Error as error:
+            # what a callback raised (a law's mistake, an interrupt) is the news, not that PETSc passed it on
+            raise error.__cause__ or error from None
         self.newton_seconds += time.perf_counter() - start
         self._show(self._x)
         converged = bool(self._snes.is_converged)
         name = _REASONS[self._snes.getConvergedReason()]
-        if not converged and self.material.rejection:
-            name += f" ({self.material.rejection})"
+        if not converged and self._objection:
+            name += f" ({self._objection})"
         return Attempt(converged, self._snes.getIterationNumber(), tuple(self._residuals), name)
 
     def destroy(self) -> None:
@@ -177,6 +183,8 @@ class Equilibrium:
         accepted = self.material.update()
         if accepted:
             self._evaluated_at = x.array_r.copy()
+        else:
+            self._objection = self.material.rejection
         return accepted
 
     def _compute_residual(self, snes: PETSc.SNES, x: PETSc.Vec, f: PETSc.Vec) -> None:

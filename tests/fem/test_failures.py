@@ -1,0 +1,226 @@
+"""What goes wrong is said by a typed error which names the values, and leaves the last converged state."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fem
+from fem.equilibrium import Equilibrium
+from fem.law import AsymmetricTangent
+from fem.laws import NeoHooke, SaintVenantKirchhoff
+
+from .conftest import unit_mesh
+
+LAW = NeoHooke.from_young(2.8, 0.4)
+
+
+class Spoilt:
+    """A neo-Hooke whose response is changed by a function of F and the response."""
+
+    def __init__(self, spoil: Callable[[np.ndarray, fem.Response], fem.Response]) -> None:
+        self.spoil = spoil
+        self.calls = 0
+
+    def evaluate(
+        self,
+        deformation_gradient: np.ndarray,
+        state: Mapping[str, np.ndarray] | None = None,
+        *,
+        tangent: bool = True,
+        trust: bool = False,
+    ) -> fem.Response:
+        self.calls += 1
+        return self.spoil(deformation_gradient, LAW.evaluate(deformation_gradient, tangent=tangent))
+
+
+def loaded(mesh: fem.Mesh, law: Any, traction: tuple[float, ...] = (0.0, 0.0, -0.3)) -> fem.Solid:
+    body = fem.Solid(mesh, law, degree=1)
+    body.clamp("left")
+    body.traction("right", traction)
+    return body
+
+
+@pytest.mark.parametrize("method", ["clamp", "symmetry"])
+def test_missing_surface(cube: fem.Mesh, method: str) -> None:
+    with pytest.raises(fem.MeshNameError, match="no surface named 'wall'; surfaces of this mesh: 'left', 'right'") as caught:
+        getattr(fem.Solid(cube, LAW), method)("wall")
+    assert caught.value.name == "wall"
+    assert "top" in caught.value.present
+    with pytest.raises(fem.MeshNameError):
+        fem.Solid(cube, LAW).traction("wall", (0.0, 0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda b: b.traction("right", (1.0, 2.0)), r"traction on 'right' has 2 components \(1.0, 2.0\), expected 3"),
+        (lambda b: b.traction("right", (1.0, np.nan, 0.0)), "expected finite"),
+        (lambda b: b.traction("right", (1.0, None, 0.0)), "expected numbers"),
+        (lambda b: b.prescribe("right", (1.0, None)), "displacement of 'right' has 2 components"),
+        (lambda b: b.prescribe("right", (np.inf, None, None)), "expected finite"),
+        (lambda b: b.solve(load_steps=0), "load_steps is 0, expected a whole number of at least 1"),
+        (lambda b: b.solve(load_steps=-3), "load_steps is -3"),
+        (lambda b: b.solve(load_steps=2.5), "load_steps is 2.5"),
+        (lambda b: b.solve(tolerance=0.0), "tolerance is 0.0"),
+        (lambda b: b.solve(petsc_options_prefix="solid"), "petsc_options_prefix is 'solid', expected it to end in '_'"),
+        (lambda b: b.solve(), "no surface is supported"),
+    ],
+)
+def test_bad_arguments(cube: fem.Mesh, call: Callable[[fem.Solid], object], message: str) -> None:
+    body = fem.Solid(cube, LAW)
+    if "prefix" in message:
+        body.clamp("left")
+    with pytest.raises(ValueError, match=message):
+        call(body)
+
+
+@pytest.mark.parametrize(
+    "options", [{"degree": 0}, {"degree": 4}, {"degree": "2"}, {"quadrature_degree": 0}, {"quadrature_degree": 99}]
+)
+def test_bad_degree(cube: fem.Mesh, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected 1"):
+        fem.Solid(cube, LAW, **options)
+
+
+def test_bad_mesh_and_law(cube: fem.Mesh) -> None:
+    with pytest.raises(fem.MeshError, match="expected fem.read_mesh"):
+        fem.Solid(cube.domain, LAW)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="without a method `evaluate`"):
+        fem.Solid(cube, 2.8)  # type: ignore[arg-type]
+
+
+def test_loose_body(cube: fem.Mesh) -> None:
+    body = fem.Solid(cube, LAW, degree=1)
+    body.symmetry("left")
+    with pytest.raises(fem.ConditionError, match="leave a rigid motion free"):
+        body.solve()
+    body.symmetry("bottom")
+    with pytest.raises(fem.ConditionError, match="translation along y"):
+        body.solve()
+    body.symmetry("front")
+    assert body.solve().iterations == 0
+
+
+def test_contradictory_supports(cube: fem.Mesh) -> None:
+    body = fem.Solid(cube, LAW, degree=1)
+    body.clamp("left")
+    body.prescribe("top", (None, None, 0.1))
+    with pytest.raises(fem.ConditionError, match=r"'top' prescribes u_z = 0.1 at a node where another .* 0.0"):
+        body.solve()
+
+
+def test_symmetry_of_a_crooked_surface(cube: fem.Mesh) -> None:
+    with pytest.raises(fem.ConditionError, match="not normal to a coordinate axis"):
+        fem.Solid(cube, LAW).symmetry("boundary")
+
+
+def test_wrong_displacement_function(cube: fem.Mesh) -> None:
+    body = fem.Solid(cube, LAW, degree=1)
+    body.prescribe("left", lambda X: X[:2])
+    with pytest.raises(fem.ConditionError, match="displacement function of surface 'left' returned shape"):
+        body.solve()
+
+
+def test_law_of_wrong_shape(cube: fem.Mesh) -> None:
+    law = Spoilt(lambda F, response: replace(response, first_piola=response.first_piola.reshape(-1, 9)))
+    with pytest.raises(fem.ShapeError, match=r"first_piola of shape \(64, 9\), expected \(64, 3, 3\)"):
+        loaded(cube, law).solve()
+
+
+def test_law_which_is_no_potential(cube: fem.Mesh) -> None:
+    law = Spoilt(lambda F, r: replace(r, tangent=r.tangent + 0.1 * np.arange(81.0).reshape(3, 3, 3, 3)))
+    with pytest.raises(AsymmetricTangent):
+        loaded(cube, law).solve()
+
+
+def test_law_which_is_never_a_number(cube: fem.Mesh) -> None:
+    law = Spoilt(lambda F, response: replace(response, energy=np.full(len(F), np.nan)))
+    with pytest.raises(fem.LawFailed, match="undeformed state: the law returned a energy that is not finite near X = "):
+        loaded(cube, law).solve()
+
+
+def test_law_with_a_bug(cube: fem.Mesh) -> None:
+    def spoil(F: np.ndarray, response: fem.Response) -> fem.Response:
+        if np.abs(F - np.eye(3)).max() > 1e-3:
+            raise KeyError("weights")
+        return response
+
+    with pytest.raises(KeyError, match="weights"):
+        loaded(cube, Spoilt(spoil)).solve()
+
+
+def test_law_valid_in_a_small_domain(cube: fem.Mesh) -> None:
+    # beyond 8 % stretch the law answers NaN: rejected, steps shortened, then refused with the state before
+    def spoil(F: np.ndarray, response: fem.Response) -> fem.Response:
+        far = np.abs(F - np.eye(3)).max(axis=(1, 2)) > 0.08
+        return replace(response, first_piola=np.where(far[:, None, None], np.nan, response.first_piola))
+
+    law = Spoilt(spoil)
+    with pytest.raises(fem.LoadNotConverged, match="first_piola that is not finite") as caught:
+        loaded(cube, law).solve(load_steps=2)
+    assert 0.0 < caught.value.load_factor < 1.0
+    F = caught.value.solution.at_quadrature().deformation_gradient
+    assert 0.07 < np.abs(F - np.eye(3)).max() <= 0.08
+
+
+def test_impossible_load(cube: fem.Mesh) -> None:
+    # Saint Venant-Kirchhoff under uniaxial pressure bears E/sqrt(27) at most, and then softens
+    failed: list[str] = []
+    body = loaded(cube, SaintVenantKirchhoff.cubic(3.0, 0.0, 1.5), (-0.8, 0.0, 0.0))
+    with pytest.raises(fem.LoadNotConverged, match=r"no equilibrium found beyond .* Try more load_steps") as caught:
+        body.solve(load_steps=2, progress=lambda fraction, message: failed.append(message))
+    error = caught.value
+    assert 3.0 / np.sqrt(27.0) / 0.8 - 0.05 < error.load_factor < 1.0
+    assert error.solution.load_factor == error.load_factor
+    assert any("failed" in message for message in failed)
+    # the state left is in equilibrium with the load it says
+    reaction = error.solution.resultant("left")[0]
+    assert reaction == pytest.approx(0.8 * error.load_factor, rel=1e-8)
+    assert np.all(error.solution.at_quadrature().volume_ratio > 0.0)
+
+
+def test_steps_are_cut_back_and_lengthened(monkeypatch: pytest.MonkeyPatch, cube: fem.Mesh) -> None:
+    # Newton is made to fail between 0.3 and 0.6 of the load from more than 0.1 away
+    solve, reached = Equilibrium.solve, [0.0]
+
+    def stubborn(self: Equilibrium, load_factor: float) -> Any:
+        attempt = solve(self, load_factor)
+        if 0.3 < load_factor < 0.6 and load_factor - reached[-1] > 0.1:
+            return replace(attempt, converged=False, reason="made up")
+        reached.append(load_factor)
+        return attempt
+
+    monkeypatch.setattr(Equilibrium, "solve", stubborn)
+    solution = loaded(cube, LAW).solve(load_steps=4)
+    loads = [0.0, *(step.load_factor for step in solution.steps)]
+    lengths = np.diff(loads)
+    assert loads[-1] == 1.0
+    assert lengths.max() <= 0.25 + 1e-12
+    assert lengths.min() < 0.1
+    assert lengths[-1] > 0.1  # grown again
+    assert sum(step.cut_backs for step in solution.steps) > 0
+    undisturbed = loaded(cube, LAW).solve(load_steps=4)
+    assert solution.energy == pytest.approx(undisturbed.energy, rel=1e-10)
+
+
+def test_the_law_is_asked_once_for_each_iterate(cube: fem.Mesh) -> None:
+    law = Spoilt(lambda F, response: response)
+    solution = loaded(cube, law, (0.0, 0.0, -0.01)).solve()
+    # once undeformed, once after each iteration
+    assert law.calls == 1 + solution.iterations
+
+
+def test_surface_inside_the_body() -> None:
+    domain = unit_mesh("tetrahedron", 2).domain
+    import dolfinx
+
+    middle = dolfinx.mesh.locate_entities(domain, 2, lambda X: np.isclose(X[0], 0.5))
+    left = dolfinx.mesh.locate_entities(domain, 2, lambda X: np.isclose(X[0], 0.0))
+    body = fem.Solid(fem.Mesh(domain, {"middle": middle, "left": left}), LAW, degree=1)
+    body.clamp("left")
+    body.traction("middle", (0.0, 0.0, 1.0))
+    with pytest.raises(fem.ConditionError, match="facets of surface 'middle' lie inside the body"):
+        body.solve()
