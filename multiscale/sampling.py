@@ -49,14 +49,24 @@ def sample(
         "reference_stress": EV_PER_CUBIC_ANGSTROM_IN_GPA * reference.stress,
         "crystal": crystal_record(reference.atoms),
         "provenance": {
-            "model": type(potential).__name__,
+            **model_record(potential),
             "design": f"Sobol, {states} states, max_strain {max_strain}, seed {seed}",
-            "versions": ", ".join(f"{name} {version(name)}" for name in ("ase", "numpy", "torch")),
         },
     }
     if isinstance(potential, NeuralPotential):
         return _sample_neural(F, reference, potential, described, progress)
     return _sample_calculator(F, reference, calculator, described, progress)
+
+
+def model_record(potential: NeuralPotential | Calculator) -> dict[str, str]:
+    """Provenance: which interatomic model, how it was made, with which versions."""
+    record = {
+        "model": type(potential).__name__,
+        "versions": ", ".join(f"{name} {version(name)}" for name in ("ase", "numpy", "torch")),
+    }
+    if isinstance(potential, NeuralPotential):
+        record |= {f"potential {name}": value for name, value in potential.provenance.items()}
+    return record
 
 
 def crystal_record(atoms: Atoms) -> dict[str, Any]:

@@ -6,7 +6,6 @@ A mean potential energy is not the free energy whose derivative P is, so none is
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from functools import partial
-from importlib.metadata import version
 
 import numpy as np
 from ase import Atoms
@@ -17,7 +16,7 @@ from numpy import ndarray
 import atomistic
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, NeuralCalculator, NeuralPotential, ThermalStress
 from multiscale.dataset import StressStrainData
-from multiscale.sampling import crystal_record
+from multiscale.sampling import crystal_record, model_record
 
 Progress = Callable[[float, str], None]
 
@@ -67,11 +66,10 @@ def sample_thermal(
         temperature=temperature,
         crystal=crystal_record(crystal),
         provenance={
-            "model": type(potential).__name__,
+            **model_record(potential),
             "dynamics": f"NVT Langevin, {averages[0].atoms} atoms, {steps} steps of {timestep_fs} fs, seed {seed}",
             "mean temperature": ", ".join(f"{average.mean_temperature:.1f} K" for average in averages),
             "inefficiency": ", ".join(f"{average.inefficiency:.3f} ps" for average in averages),
-            "versions": ", ".join(f"{name} {version(name)}" for name in ("ase", "numpy", "torch")),
         },
     )
 

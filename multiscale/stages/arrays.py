@@ -18,7 +18,7 @@ def write_arrays(path: Path, arrays: Mapping[str, ndarray]) -> None:
     with h5py.File(image, "w") as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=np.asarray(array))
-    partial.write_bytes(image.getbuffer())
+    partial.write_bytes(image.getvalue())
     os.replace(partial, path)
 
 
