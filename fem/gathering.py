@@ -46,7 +46,8 @@ def gather(solution: Solution) -> Body | None:
     owned_cells = solution.mesh.domain.topology.index_map(solution.mesh.domain.topology.dim).size_local
 
     topology, types, _ = vtk_mesh(space)
-    local_cells = topology.reshape(owned_cells, -1)[:, 1:]
+    # VTK writes the number of nodes before the nodes of each cell
+    local_cells = topology.reshape(owned_cells, 1 + space.dofmap.list.shape[1])[:, 1:]
     displacement = np.zeros((index_map.size_local, 3))
     displacement[:, :gdim] = solution.displacement.x.array.reshape(-1, gdim)[: index_map.size_local]
     cell_fields = solution.cell_fields()

@@ -49,7 +49,7 @@ def write_whole(path: Path, write: Callable[[Path], None], comm: MPI.Intracomm) 
             write(unfinished)
             os.replace(unfinished, path)
         except OSError as error:
-            problem = error.strerror or str(error)
+            problem = os.strerror(error.errno) if error.errno else str(error)
         finally:
             unfinished.unlink(missing_ok=True)
     problem = comm.bcast(problem)

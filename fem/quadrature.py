@@ -71,7 +71,8 @@ class Quadrature:
     def assign(self, function: dfem.Function, values: Float[np.ndarray, "n ..."]) -> None:
         """Store values (n, *shape) into a field made by `function`."""
         # The points of a cell are numbered one after the other, cell by cell: a plain copy, which `function` checks.
-        function.x.array.reshape(-1, function.function_space.dofmap.bs)[: self.size] = values.reshape(self.size, -1)
+        components = function.function_space.dofmap.bs
+        function.x.array[: self.size * components] = values.reshape(-1)
 
     def weights(self) -> Float[np.ndarray, " n"]:
         """dV of each point: weight of the rule times the volume ratio of the cell; sums to the volume."""

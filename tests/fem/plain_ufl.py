@@ -35,7 +35,11 @@ def solve_neo_hooke(
     ds = ufl.Measure("ds", domain=domain, subdomain_data=tags, subdomain_id=7)
 
     H = ufl.grad(u)
-    F = ufl.Identity(d) + H if d == 3 else ufl.as_tensor([[1 + H[0, 0], H[0, 1], 0], [H[1, 0], 1 + H[1, 1], 0], [0, 0, 1]])
+    F = (
+        ufl.Identity(d) + H
+        if d == 3
+        else ufl.as_tensor([[1 + H[0, 0], H[0, 1], 0], [H[1, 0], 1 + H[1, 1], 0], [0, 0, 1]])
+    )
     lnJ = ufl.ln(ufl.det(F))
     W = law.lmbda / 2 * lnJ**2 - law.mu * lnJ + law.mu / 2 * (ufl.inner(F, F) - 3)
     load = dfem.Constant(domain, 0.0)
@@ -43,7 +47,12 @@ def solve_neo_hooke(
     internal = ufl.derivative(W * dx, u, v)
     external = load * ufl.inner(t, v) * ds
     bc = dfem.dirichletbc(np.zeros(d), dfem.locate_dofs_topological(V, d - 1, mesh.facets("left")), V)
-    options = {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps", "snes_linesearch_type": "basic"}
+    options = {
+        "ksp_type": "preonly",
+        "pc_type": "lu",
+        "pc_factor_mat_solver_type": "mumps",
+        "snes_linesearch_type": "basic",
+    }
     problem = NonlinearProblem(internal - external, u, bcs=[bc], petsc_options=options, petsc_options_prefix="plain_")
     internal_form, external_form = dfem.form(internal), dfem.form(external)
 

@@ -45,7 +45,9 @@ def loaded(mesh: fem.Mesh, law: Any, traction: tuple[float, ...] = (0.0, 0.0, -0
 
 @pytest.mark.parametrize("method", ["clamp", "symmetry"])
 def test_missing_surface(cube: fem.Mesh, method: str) -> None:
-    with pytest.raises(fem.MeshNameError, match="no surface named 'wall'; surfaces of this mesh: 'left', 'right'") as caught:
+    with pytest.raises(
+        fem.MeshNameError, match="no surface named 'wall'; surfaces of this mesh: 'left', 'right'"
+    ) as caught:
         getattr(fem.Solid(cube, LAW), method)("wall")
     assert caught.value.name == "wall"
     assert "top" in caught.value.present
