@@ -5,6 +5,8 @@ Named sets of cells (`cell_sets` of meshio: Abaqus' *ELSET and others) one dimen
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,16 @@ def merge(gmsh: Any, path: Path) -> None:
     """Read a mesh file by meshio into gmsh's current model.
 
     Raises:
-        MeshError: no cells of a solid, or named surfaces which overlap.
+        MeshError: unreadable; no cells of a solid, or named surfaces which overlap.
     """
     import meshio
 
-    source = meshio.read(path)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            source = meshio.read(path)
+    except SystemExit:  # so meshio 5.3 gives up
+        raise MeshError(f"mesh file {str(path)!r} cannot be read: {' '.join(said.getvalue().split())}") from None
     dimensions = [_DIMENSION.get(block.type.rstrip("0123456789"), 0) for block in source.cells]
     solid = max(dimensions, default=0)
     if solid < 2:

@@ -181,7 +181,7 @@ def _load(gmsh: Any, path: Path) -> tuple[int, dict[int, str]]:
             f"mesh file {str(path)!r} has no physical volume (or surface, in the plane): name the solid and its "
             "surfaces by physical groups"
         )
-    entities = [(d, entity) for d, tag in groups for entity in gmsh.model.getEntitiesForPhysicalGroup(d, tag)]
+    entities = [(d, int(entity)) for d, tag in groups for entity in gmsh.model.getEntitiesForPhysicalGroup(d, tag)]
     twice = {e for e in entities if e[0] >= dimension - 1 and entities.count(e) > 1}
     if twice:
         raise MeshError(f"mesh file {str(path)!r}: entities {sorted(twice)} (dimension, tag) are in several groups")
