@@ -47,7 +47,7 @@ class Solid:
         if not isinstance(mesh, Mesh):
             raise MeshError(f"mesh is a {type(mesh).__name__}, expected fem.read_mesh(...) or fem.Mesh.of(...)")
         if not callable(getattr(law, "evaluate", None)):
-            raise TypeError(f"law is a {type(law).__name__} without a method `evaluate`, expected a fem.Law")
+            raise ValueError(f"law is a {type(law).__name__} without a method `evaluate`, expected a fem.Law")
         self.mesh = mesh
         self.law = law
         self.degree = degree

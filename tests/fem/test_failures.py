@@ -90,7 +90,7 @@ def test_bad_degree(cube: fem.Mesh, options: dict[str, Any]) -> None:
 def test_bad_mesh_and_law(cube: fem.Mesh) -> None:
     with pytest.raises(fem.MeshError, match=r"expected fem\.read_mesh"):
         fem.Solid(cube.domain, LAW)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="without a method `evaluate`"):
+    with pytest.raises(ValueError, match="without a method `evaluate`"):
         fem.Solid(cube, 2.8)  # type: ignore[arg-type]
 
 

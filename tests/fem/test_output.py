@@ -88,7 +88,7 @@ def test_failed_write_leaves_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("fem.output._fill", full)
-    with pytest.raises(OSError, match="cannot write .*: No space left on device"):
+    with pytest.raises(OSError, match=r"cannot write .*: No space left on device"):
         solution.write(path)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["bent.vtkhdf"]
