@@ -141,7 +141,8 @@ class Equilibrium:
         self.newton_seconds += time.perf_counter() - start
         self._show(self._x)
         converged = bool(self._snes.is_converged)
-        name = _REASONS[self._snes.getConvergedReason()]
+        reason = self._snes.getConvergedReason()
+        name = _REASONS.get(reason, f"PETSc reason {reason}")
         if not converged and self._objection:
             name += f" ({self._objection})"
         return Attempt(converged, self._snes.getIterationNumber(), tuple(self._residuals), name)
