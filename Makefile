@@ -6,6 +6,10 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 
+# Shapes of arrays are checked at run time in the tests. The modules that check what users hand over are left out, their own errors
+# are under test; tests/multiscale and tests/fem name the rest of their rooms.
+pytest := $(python) -m pytest --jaxtyping-packages=atomistic,multiscale.sampling,multiscale.thermal,beartype.beartype
+
 .PHONY: help environment demo test lint test-all bench clean
 
 help: ## this list
@@ -24,10 +28,10 @@ lint: environment ## style, import rules, types
 	$(python) -m mypy
 
 test: lint ## lint, then the quick tests with coverage
-	$(python) -m pytest -m "not slow" --cov --cov-report=term
+	$(pytest) -m "not slow" --cov --cov-report=term
 
 test-all: lint ## every test
-	$(python) -m pytest --cov --cov-report=term
+	$(pytest) --cov --cov-report=term
 
 bench: environment ## all benchmarks; updates benchmarks/results.json
 	$(python) benchmarks/run.py
