@@ -40,8 +40,9 @@ def write_whole(path: Path, write: Callable[[Path], None], comm: MPI.Intracomm) 
 
     Raises:
         OSError: it could not be written; alike on all ranks.
+        RuntimeError: whatever `write` raised of that kind; alike on all ranks.
     """
-    problem = ""
+    problem: Exception | None = None
     if comm.rank == 0:
         # pyvista chooses the format by the suffix, so the temporary name keeps it
         unfinished = path.with_name(f".unfinished-{path.name}")
@@ -49,12 +50,15 @@ def write_whole(path: Path, write: Callable[[Path], None], comm: MPI.Intracomm) 
             write(unfinished)
             os.replace(unfinished, path)
         except OSError as error:
-            problem = os.strerror(error.errno) if error.errno else str(error)
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            problem = OSError(f"cannot write {str(path)!r}: {reason}")
+        except RuntimeError as error:
+            problem = error
         finally:
             unfinished.unlink(missing_ok=True)
     problem = comm.bcast(problem)
-    if problem:
-        raise OSError(f"cannot write {str(path)!r}: {problem}")
+    if problem is not None:
+        raise problem
 
 
 def _fill(group: h5py.Group, body: Body, load_factor: float) -> None:

@@ -1,9 +1,18 @@
-"""Pictures of deformed bodies, drawn by pyvista without a display."""
+"""Pictures of deformed bodies, drawn by pyvista without a display.
+
+They are drawn in a process of their own (`fem.rendering`): what OpenGL loads, Mesa's LLVM for one, has no business in a process that
+computes, where other libraries bring an LLVM of another version.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mpi4py import MPI  # isort: skip  # noqa: F401
 
@@ -22,7 +31,10 @@ _TITLES = {
     "trust": "trust",
     "displacement": "|u|",
 }
-_COLOURS = {"stress": "turbo", "trust": "RdYlGn", "energy": "magma", "displacement": "viridis"}
+
+
+class PictureFailed(RuntimeError):
+    """The process that draws ended without a picture; the message has its last words."""
 
 
 def draw(solution: Solution, path: Path, field: str, *, magnify: float, unit: str, title: str | None) -> None:
@@ -37,76 +49,34 @@ def draw(solution: Solution, path: Path, field: str, *, magnify: float, unit: st
 
     def render(unfinished: Path) -> None:
         assert body is not None
-        import pyvista
-
-        with pyvista.vtk_verbosity("off"):  # VTK tries a display before it draws without one, and complains
-            _render(pyvista, body, unfinished, field, magnify, label)
+        _render_apart(body, unfinished, field, magnify, label)
 
     write_whole(path, render, solution.mesh.domain.comm)
 
 
-def _render(pyvista: Any, body: Body, path: Path, field: str, magnify: float, label: str) -> None:
-    plane = not np.any(body.points[:, 2])
-    values = body.point_fields.get(field, np.linalg.norm(body.displacement, axis=1))
-    undeformed, deformed = (_grid(pyvista, body, scale) for scale in (0.0, magnify))
-    deformed.point_data[label] = values
-    # quadratic cells are drawn with their curved faces
-    skin = deformed.extract_surface(nonlinear_subdivision=2, algorithm="dataset_surface")
-
-    plotter = pyvista.Plotter(off_screen=True, window_size=(1600, 1200))
-    plotter.set_background("white")
-    plotter.add_mesh(
-        skin,
-        scalars=label,
-        cmap=_COLOURS.get(field, "coolwarm"),
-        clim=_range(field, values),
-        smooth_shading=not plane,
-        split_sharp_edges=not plane,
-        feature_angle=30.0,
-        ambient=0.4,
-        diffuse=0.7,
-        scalar_bar_args={
-            "vertical": True,
-            "position_x": 0.84,
-            "position_y": 0.2,
-            "height": 0.6,
-            "width": 0.05,
-            "title_font_size": 32,
-            "label_font_size": 28,
-            "color": "black",
-            "fmt": "%.3g",
-            "n_labels": 6,
-        },
-    )
-    for grid, colour, width in ((undeformed, "grey", 1.5), (deformed, "black", 2.0)):
-        outline = grid.extract_surface(nonlinear_subdivision=2, algorithm="dataset_surface").extract_feature_edges(
-            feature_angle=30.0, non_manifold_edges=False, manifold_edges=False, boundary_edges=plane
+def _render_apart(body: Body, path: Path, field: str, magnify: float, label: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="picture-") as folder:
+        scene, drawn = Path(folder) / "scene.npz", Path(folder) / "picture.png"
+        np.savez(
+            scene,
+            points=body.points,
+            cells=body.cells,
+            cell_type=body.cell_type,
+            displacement=body.displacement,
+            values=body.point_fields.get(field, np.linalg.norm(body.displacement, axis=1)),
+            magnify=magnify,
+            field=field,
+            label=label,
         )
-        if outline.n_cells:
-            plotter.add_mesh(outline, color=colour, line_width=width)
-    if plane:
-        plotter.view_xy()
-    else:
-        plotter.camera_position = "xz"
-        plotter.camera.azimuth = 30.0
-        plotter.camera.elevation = 22.0
-        plotter.enable_anti_aliasing("ssaa")
-    plotter.reset_camera()
-    plotter.screenshot(str(path))
-    plotter.close()
-
-
-def _range(field: str, values: np.ndarray) -> tuple[float, float]:
-    """Ends of the colour scale: from zero where zero means something."""
-    if field == "trust":
-        return 0.0, 1.0
-    lowest = 0.0 if field in ("stress", "displacement") else float(values.min())
-    # a field without variation still needs a scale
-    return lowest, max(float(values.max()), lowest + 1e-12)
-
-
-def _grid(pyvista: Any, body: Body, scale: float) -> Any:
-    nodes = body.cells.shape[1]
-    cells = np.hstack([np.full((len(body.cells), 1), nodes), body.cells])
-    types = np.full(len(body.cells), body.cell_type, dtype=np.uint8)
-    return pyvista.UnstructuredGrid(cells.reshape(-1), types, body.points + scale * body.displacement)
+        # not a rank of this run: what the launcher of MPI has left in the environment is not for the child
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PMI", "MPI", "HYDRA"))
+        }
+        ours = str(Path(__file__).parents[1])
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [ours, environment.get("PYTHONPATH")]))
+        command = [sys.executable, "-m", "fem.rendering", str(scene), str(drawn)]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if ended.returncode != 0 or not drawn.is_file():
+            last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
+            raise PictureFailed(f"the picture of {field!r} could not be drawn (exit status {ended.returncode}): {last}")
+        shutil.copyfile(drawn, path)
