@@ -20,7 +20,7 @@ environment:
 	@sh tools/install.sh
 
 demo: environment ## atoms to a deformed bracket: runs/demo/report.html
-	$(python) -m multiscale.command_line run examples/silicon_bracket.toml
+	.venv/bin/atomlaw run examples/silicon_bracket.toml
 
 lint: environment ## style, import rules, types
 	$(python) -m ruff check .
