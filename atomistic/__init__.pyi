@@ -19,7 +19,7 @@ from .elasticity import elastic_constants
 from .neighbours import NeighbourTable, neighbour_table
 from .network_file import NetworkFileError
 from .potential import NeuralPotential, Prediction, UnknownElement, predict_all
-from .reference import UnknownReference, reference_calculator, reference_names
+from .reference import ElementNotCovered, UnknownReference, reference_calculator, reference_names
 from .time_series import TimeAverage, time_average
 from .training import Training, TrainingFailed, TrainingSettings, train
 from .training_rows import InvalidTrainingData
@@ -31,6 +31,7 @@ __all__ = [
     "CauchyBornResponse",
     "ConfigurationGroup",
     "DynamicsFailed",
+    "ElementNotCovered",
     "InvalidCrystal",
     "InvalidDeformation",
     "InvalidStructure",

@@ -7,8 +7,10 @@ a callable that takes keyword parameters and returns an ASE calculator.
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.metadata import entry_points
+from typing import Any
 
-from ase.calculators.calculator import Calculator
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from matscipy.calculators.manybody import Manybody
 from matscipy.calculators.manybody.explicit_forms import StillingerWeber
@@ -21,10 +23,44 @@ class UnknownReference(ValueError):
     """No reference model of that name is registered, or it does not take these parameters."""
 
 
+class ElementNotCovered(ValueError):
+    """A reference model is asked for an element it has no parameters for."""
+
+
+class ForElements(Calculator):
+    """A calculator that refuses elements it has no parameters for, where the one inside would treat them as its own.
+
+    Raises:
+        ElementNotCovered: naming the elements.
+    """
+
+    def __init__(self, calculator: Calculator, symbols: tuple[str, ...]) -> None:
+        super().__init__()
+        self.calculator = calculator
+        self.symbols = symbols
+        self.implemented_properties = ["energy", "free_energy", "forces", "stress"]
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Delegate, once the elements are known to be covered."""
+        super().calculate(atoms, properties, system_changes)
+        structure: Any = self.atoms
+        foreign = sorted(set(structure.get_chemical_symbols()) - set(self.symbols))
+        if foreign:
+            raise ElementNotCovered(
+                f"no parameters for {', '.join(foreign)}; this model covers {', '.join(self.symbols)}"
+            )
+        self.calculator.calculate(structure, self.implemented_properties, system_changes)
+        self.results = {name: self.calculator.results[name] for name in self.implemented_properties}
+
+
 def stillinger_weber() -> Calculator:
     """Silicon after Stillinger and Weber, Phys. Rev. B 31 (1985) 5262; matscipy's implementation."""
-    calculator: Calculator = Manybody(**StillingerWeber(Stillinger_Weber_PRB_31_5262_Si))
-    return calculator
+    return ForElements(Manybody(**StillingerWeber(Stillinger_Weber_PRB_31_5262_Si)), ("Si",))
 
 
 def effective_medium() -> Calculator:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyvista
 
-_COLOURS = {"stress": "turbo", "trust": "RdYlGn", "energy": "magma", "displacement": "viridis"}
+_COLOURS = {"stress": "viridis", "trust": "RdYlBu", "energy": "magma", "displacement": "viridis"}
 
 
 def render(scene: Mapping[str, Any], path: Path) -> None:

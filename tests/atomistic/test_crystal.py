@@ -86,6 +86,13 @@ def test_relaxed_silicon_and_its_elastic_constants() -> None:
     np.testing.assert_allclose(C, cubic, atol=1e-3)
 
 
+def test_reference_refuses_elements_it_has_no_parameters_for() -> None:
+    atoms = bulk("Ge", a=5.66)
+    atoms.calc = atomistic.reference_calculator("stillinger-weber")
+    with pytest.raises(atomistic.ElementNotCovered, match="no parameters for Ge; this model covers Si"):
+        atoms.get_potential_energy()
+
+
 def test_unknown_reference_names_those_known() -> None:
     with pytest.raises(UnknownReference, match="did you mean 'stillinger-weber'"):
         atomistic.reference_calculator("stilinger-weber")
