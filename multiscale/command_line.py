@@ -27,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault(variable, "1")
     # Threads that spin while they wait make training five times slower as soon as something else needs a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # kept beside the exception, which compiled code may lose or turn into another
     interrupted: list[int] = []
+    options.interrupted = interrupted
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         interrupted.append(number)
@@ -37,7 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.command(options)
     except BaseException as error:
-        # an interrupt can come back from a compiled library as another error
         if interrupted or isinstance(error, KeyboardInterrupt):
             print("atomlaw: interrupted; finished stages are kept, run the same command to go on", file=sys.stderr)
             return 130
@@ -99,7 +100,7 @@ def _run(options: argparse.Namespace) -> None:
 
     check_inputs(configuration, options.configuration)
     folder = options.runs / configuration.name
-    records = run_chain(CHAIN, configuration, folder, Terminal(), threads=options.threads)
+    records = run_chain(CHAIN, configuration, folder, Terminal(options.interrupted), threads=options.threads)
     summary = publish(folder, configuration, records)
     print(
         f"{'total':<{NAME_WIDTH}} {_duration(summary['seconds_total'])}; see {folder / 'report.html'} and {folder / 'summary.json'}"
@@ -110,14 +111,23 @@ NAME_WIDTH = 10
 
 
 class Terminal:
-    """Prints a line for each stage; shows a bar while it works, if somebody is looking."""
+    """Prints a line for each stage; shows a bar while it works, if somebody is looking.
 
-    def __init__(self) -> None:
+    Args:
+        interrupted: not empty once the run is to stop; it stops at the next progress where the interrupt itself was lost.
+    """
+
+    def __init__(self, interrupted: Sequence[int] = ()) -> None:
+        self._interrupted = interrupted
         self._bar: Any = None
 
     def working(self, stage: str) -> "Progress":
         """A bar for the stage on a terminal, nothing otherwise."""
         from tqdm import tqdm
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # gmsh and PETSc take the signals for themselves as they start: ours again
+            signal.signal(number, signal.getsignal(number))
 
         self._bar = tqdm(
             total=1.0,
@@ -128,6 +138,8 @@ class Terminal:
         )
 
         def tell(fraction: float, message: str) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
             self._bar.n = min(max(fraction, 0.0), 1.0)
             self._bar.set_postfix_str(message, refresh=False)
             self._bar.refresh()

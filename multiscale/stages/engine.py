@@ -202,6 +202,7 @@ def _perform(
 ) -> Record:
     """Run one stage in its hidden folder, which then takes the stage's name."""
     key, folder, partial = _key(ingredients), run_folder / stage.name, run_folder / f".{stage.name}.partial"
+    progress = reporter.working(stage.name)
     record = Record.read(partial)
     if record is None or record.key != key or not record.intact(partial):
         began = partial / "key"
@@ -211,11 +212,11 @@ def _perform(
             partial.mkdir()
             write_whole(began, key)
         spent = _Clock(partial / "seconds")
-        job = Job(
-            configuration, partial, run_folder, dict(records), threads, spent.keeping(reporter.working(stage.name))
-        )
+        job = Job(configuration, partial, run_folder, dict(records), threads, spent.keeping(progress))
         try:
             finding = stage.work(job)
+            # the last chance to stop: a result is not kept where an interrupt was lost on its way
+            progress(1.0, "")
         except Exception as error:
             error.add_note(f"stage {stage.name}")
             raise

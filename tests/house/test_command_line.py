@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from multiscale import command_line
 from multiscale.command_line import main
-from multiscale.stages.engine import DiskFull, RunFolderError
+from multiscale.stages.engine import DiskFull, Finding, Job, RunFolderError, Stage
 
 from .conftest import Written
 
@@ -128,6 +129,25 @@ def test_signals_are_answered_by_the_caller_again() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     main(["check", "none.toml"])
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_lost_in_compiled_code(
+    tiny: Written, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    """Cython functions that cannot raise drop the interrupt, and what they return is wrong: it must not be kept."""
+
+    def lose(job: Job) -> Finding:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        (job.folder / "output").write_text("wrong")
+        return Finding("done", {})
+
+    monkeypatch.setattr("multiscale.stages.CHAIN", (Stage("lossy", (), (), ("output",), lose),))
+    path = tiny()
+    assert main(["run", str(path), "--runs", str(path.parent / "runs")]) == 130
+    assert capsys.readouterr().err.startswith("atomlaw: interrupted; finished stages are kept")
+    assert not (path.parent / "runs" / "tiny" / "lossy").exists()
 
 
 def test_unwritable_run_folder(tiny: Written, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
