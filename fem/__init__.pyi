@@ -1,5 +1,6 @@
 from . import laws
 from .conditions import ConditionError
+from .equilibrium import ResidualStagnated
 from .law import InadmissibleDeformation, Law, Response, ShapeError, check_deformation_gradient
 from .load_stepping import LoadNotConverged, LoadStep
 from .material import LawFailed
@@ -18,6 +19,7 @@ __all__ = [
     "MeshError",
     "MeshNameError",
     "PointData",
+    "ResidualStagnated",
     "Response",
     "ShapeError",
     "Solid",

@@ -12,6 +12,7 @@ which all ranks share: one decision, no deadlock, also when the law cannot be ev
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,14 @@ DEFAULT_OPTIONS: Mapping[str, object] = {
 }
 
 
+# A residual this small beside the nodal forces which gets no better is as good as the law's stress allows.
+_STAGNANT = 1e-6
+
+
+class ResidualStagnated(UserWarning):
+    """Equilibrium holds to the digits of the law's stress, not to the tolerance asked for."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """Outcome of one Newton solve.
@@ -51,20 +60,24 @@ class Attempt:
         converged: whether equilibrium was reached.
         iterations: Newton iterations done.
         residuals: |R| before the first iteration and after each, with prescribed values counted as residuals.
-        reason: PETSc's name for the outcome, and the law's objection if that was it.
+        reason: PETSc's name for the outcome, what is left of the residual, and the law's objection if that was it.
+        stagnated: converged to the floor of the law's noise only, see `Equilibrium`.
     """
 
     converged: bool
     iterations: int
     residuals: tuple[float, ...]
     reason: str
+    stagnated: bool = False
 
 
 class Equilibrium:
     """The discrete problem of a body: forms, matrix, solver and the present displacement.
 
     Convergence is |R| <= tolerance * |nodal forces| where the nodal forces are the larger of the applied ones and
-    the internal ones including reactions, or |R| at the level of round-off.
+    the internal ones including reactions, or |R| at the level of round-off. A law with noise in its stress may never
+    get there: a residual below 1e-6 of the nodal forces which two further iterations do not improve counts as
+    converged, with the warning ResidualStagnated.
 
     Args:
         mesh, law, space: the body.
@@ -112,7 +125,7 @@ class Equilibrium:
         self._applied_force = self._external.norm()
         self._nodal_force = 0.0
         self._supported = False
-        self._stuck = False
+        self._stuck = self._stagnated = False
         self._objection = ""
         if not self.material.update():
             raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
@@ -129,7 +142,7 @@ class Equilibrium:
         self._load_factor = load_factor
         self._supports.set_load_factor(load_factor)
         self._residuals = []
-        self._stuck = False
+        self._stuck = self._stagnated = False
         self._objection = ""
         self._x.array[:] = self.displacement.x.array[: self._x.local_size]
         start = time.perf_counter()
@@ -143,9 +156,20 @@ class Equilibrium:
         converged = bool(self._snes.is_converged)
         reason = self._snes.getConvergedReason()
         name = _REASONS.get(reason, f"PETSc reason {reason}")
-        if not converged and self._objection:
-            name += f" ({self._objection})"
-        return Attempt(converged, self._snes.getIterationNumber(), tuple(self._residuals), name)
+        left = f"{self._residuals[-1] / self._nodal_force:.1e}" if self._residuals and self._nodal_force > 0.0 else "0"
+        if not converged:
+            name += f", |R| {left} of the nodal forces, tolerance {self._tolerance:.1e}"
+            name += f" ({self._objection})" if self._objection else ""
+        elif self._stagnated and self._comm.rank == 0:
+            warnings.warn(
+                f"|R| stagnates at {left} of the nodal forces, tolerance {self._tolerance:.1e}: taken as converged, the "
+                "stress of the law seems to carry no more digits",
+                ResidualStagnated,
+                stacklevel=2,
+            )
+        return Attempt(
+            converged, self._snes.getIterationNumber(), tuple(self._residuals), name, converged and self._stagnated
+        )
 
     def destroy(self) -> None:
         """Free the PETSc objects. Collective, as PETSc wants it: hence not left to the garbage collector."""
@@ -226,8 +250,9 @@ class Equilibrium:
     def _trial(self, x: PETSc.Vec, residual: PETSc.Vec) -> Trial:
         norm: Any = residual.norm()
         if not np.isfinite(norm):
-            return Trial(np.nan, np.nan)
-        return Trial(self.material.energy() - self._load_factor * float(self._external.dot(x)), norm)
+            return Trial(np.nan, np.nan, np.nan)
+        stored, work = self.material.energy(), self._load_factor * float(self._external.dot(x))
+        return Trial(stored - work, abs(stored) + abs(work), norm)
 
     def _compute_tangent(self, snes: PETSc.SNES, x: PETSc.Vec, matrix: PETSc.Mat, preconditioner: PETSc.Mat) -> None:
         self._ask_law(x)
@@ -240,13 +265,21 @@ class Equilibrium:
     def _test_convergence(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
         residual = norms[2]
         self._residuals.append(residual)
-        if self._stuck:
-            return int(PETSc.SNES.ConvergedReason.DIVERGED_LINE_SEARCH)
         if not np.isfinite(residual):
             return _NOT_A_NUMBER
         if self._supported and residual <= max(self._tolerance * self._nodal_force, self._round_off):
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
+        if self._supported and residual <= _STAGNANT * self._nodal_force and (self._stuck or self._no_better()):
+            self._stagnated = True
+            return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
+        if self._stuck:
+            return int(PETSc.SNES.ConvergedReason.DIVERGED_LINE_SEARCH)
         return int(PETSc.SNES.ConvergedReason.ITERATING)
+
+    def _no_better(self) -> bool:
+        """Whether neither of the last two iterations took a tenth off the smallest residual before them."""
+        before, last = self._residuals[:-2], self._residuals[-2:]
+        return bool(before) and min(last) > 0.9 * min(before)
 
     def _round_off_level(self) -> float:
         """|R| below which digits are noise: ten roundings of F (relative to 1), each times stiffness and nodal area."""

@@ -4,7 +4,9 @@
 tenfold before it falls. The potential energy Pi = int W dV - load_factor * f . u knows better, as equilibrium is its
 minimum; its slope along the step is R . du. So a step is taken in full where Pi falls enough (Armijo) and shortened
 where it does not, or where the law cannot be evaluated. Close to equilibrium Pi is flat to its last digits while |R|
-is not: a step which halves |R| is good as well.
+is not: a step which halves |R| is good as well. And where the fall which the slope promises is negligible beside Pi's
+own terms, Newton is within its quadratic range, while what Pi does there may be the noise of the law: the full step is
+taken, and whether |R| gets any better is for the convergence test to judge.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import numpy as np
 
 _SUFFICIENT = 1e-4  # part of the decrease promised by the slope
 _SHORTEST = 2.0**-12
+# |slope| = du . K . du: at this part of the energy, the step is 1e-4 of the displacement in the norm of energy
+_NEGLIGIBLE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,12 @@ class Trial:
 
     Attributes:
         potential: Pi, the same on all ranks; NaN where the law cannot be evaluated.
+        energy: |int W dV| + load_factor * |f . u|, the size of the terms of Pi.
         residual: |R|.
     """
 
     potential: float
+    energy: float
     residual: float
 
 
@@ -50,6 +56,8 @@ def step_length(start: Trial, slope: float, trial: Callable[[float], Trial]) -> 
             if there.residual <= 0.5 * start.residual:
                 return part
             if slope < 0.0:
+                if -slope <= _NEGLIGIBLE * max(start.energy, there.energy):
+                    return part
                 if there.potential <= start.potential + _SUFFICIENT * part * slope:
                     return part
                 # minimum of the parabola through both values and the slope, not too far from halving

@@ -31,6 +31,7 @@ class LoadStep:
         energy: strain energy of the body.
         seconds: wall time, failed attempts since the previous step included.
         cut_backs: failed attempts since the previous step.
+        stagnated: the residual stopped at the noise of the law, above the tolerance (`fem.ResidualStagnated`).
     """
 
     load_factor: float
@@ -39,6 +40,7 @@ class LoadStep:
     energy: float
     seconds: float
     cut_backs: int = 0
+    stagnated: bool = False
 
 
 class LoadNotConverged(RuntimeError):
@@ -80,7 +82,17 @@ def follow_load(equilibrium: Equilibrium, load_steps: int, progress: Progress | 
             loads, states = [loads[-1], target], [states[-1], u.copy()]
             now = time.perf_counter()
             energy = equilibrium.material.energy()
-            steps.append(LoadStep(target, attempt.iterations, attempt.residuals, energy, now - start, cut_backs))
+            steps.append(
+                LoadStep(
+                    target,
+                    attempt.iterations,
+                    attempt.residuals,
+                    energy,
+                    now - start,
+                    cut_backs,
+                    attempt.stagnated,
+                )
+            )
             if progress is not None:
                 progress(target, f"load {target:.3g}: {attempt.iterations} iterations, |R| {attempt.residuals[-1]:.1e}")
             step = min(longest, 2.0 * step)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -168,7 +170,43 @@ def test_law_valid_in_a_small_domain(cube: fem.Mesh) -> None:
     assert 0.07 < np.abs(F - np.eye(3)).max() <= 0.08
 
 
-def test_impossible_load(cube: fem.Mesh) -> None:
+def noisy(size: float) -> Spoilt:
+    """White noise in W and P, of that size beside the largest of them, another at each call."""
+    random = np.random.default_rng(0)
+
+    def spoil(F: np.ndarray, response: fem.Response) -> fem.Response:
+        def rough(values: np.ndarray) -> np.ndarray:
+            return values + size * np.abs(values).max() * random.standard_normal(values.shape)
+
+        return replace(response, energy=rough(response.energy), first_piola=rough(response.first_piola))
+
+    return Spoilt(spoil)
+
+
+@pytest.mark.parametrize("size", [1e-11, 1e-9, 1e-8])
+def test_noisy_law_stops_at_its_floor(cube: fem.Mesh, size: float) -> None:
+    exact, law = loaded(cube, LAW).solve(load_steps=2), noisy(size)
+    with pytest.warns(fem.ResidualStagnated, match=r"stagnates at .* of the nodal forces, tolerance 1.0e-13"):
+        solution = loaded(cube, law).solve(load_steps=2, tolerance=1e-13)
+    assert all(step.stagnated and step.cut_backs == 0 for step in solution.steps)
+    assert solution.iterations <= exact.iterations + 6  # no line search in the noise
+    assert law.calls == 1 + solution.iterations + 1  # the second step starts from an extrapolation
+    u = exact.displacement.x.array
+    assert np.abs(solution.displacement.x.array - u).max() <= 100.0 * size * np.abs(u).max()
+
+
+def test_noisy_law_meets_a_tolerance_above_its_noise(recwarn: pytest.WarningsRecorder, cube: fem.Mesh) -> None:
+    solution = loaded(cube, noisy(1e-6)).solve(load_steps=2, tolerance=1e-4)
+    assert not any(step.stagnated or step.cut_backs for step in solution.steps)
+    assert not [w for w in recwarn if w.category is fem.ResidualStagnated]
+
+
+def test_noise_too_large_is_said(cube: fem.Mesh) -> None:
+    with pytest.raises(fem.LoadNotConverged, match=r"of the nodal forces, tolerance 1.0e-10"):
+        loaded(cube, noisy(1e-4)).solve()
+
+
+def test_impossible_load(tmp_path: Path, cube: fem.Mesh) -> None:
     # Saint Venant-Kirchhoff under uniaxial pressure bears E/sqrt(27) at most, and then softens
     failed: list[str] = []
     body = loaded(cube, SaintVenantKirchhoff.cubic(3.0, 0.0, 1.5), (-0.8, 0.0, 0.0))
@@ -182,6 +220,10 @@ def test_impossible_load(cube: fem.Mesh) -> None:
     reaction = error.solution.resultant("left")[0]
     assert reaction == pytest.approx(0.8 * error.load_factor, rel=1e-8)
     assert np.all(error.solution.at_quadrature().volume_ratio > 0.0)
+    error.solution.write(tmp_path / "last.vtkhdf")
+    with h5py.File(tmp_path / "last.vtkhdf") as file:
+        assert file["VTKHDF/FieldData/load_factor"][0] == error.load_factor
+        assert set(file["VTKHDF/PointData"]) >= {"displacement", "stress", "energy", "volume_ratio"}
 
 
 def test_steps_are_cut_back_and_lengthened(monkeypatch: pytest.MonkeyPatch, cube: fem.Mesh) -> None:
