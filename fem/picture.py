@@ -78,5 +78,8 @@ def _render_apart(body: Body, path: Path, field: str, magnify: float, label: str
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if ended.returncode != 0 or not drawn.is_file():
             last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
-            raise PictureFailed(f"the picture of {field!r} could not be drawn (exit status {ended.returncode}): {last}")
+            raise PictureFailed(
+                f"the picture of {field!r} could not be drawn (exit status {ended.returncode}): {last}. Without a display it takes "
+                "OpenGL by EGL (libEGL and Mesa) or libOSMesa"
+            )
         shutil.copyfile(drawn, path)

@@ -119,6 +119,18 @@ def test_picture_of_nothing(tmp_path: Path, solution: fem.Solution) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_no_way_to_draw(tmp_path: Path, solution: fem.Solution, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fem.picture.sys.executable", "false")  # stands for a process which OpenGL takes down
+    with pytest.raises(RuntimeError, match=r"picture of 'stress' could not be drawn \(exit status 1\).*EGL"):
+        solution.plot(tmp_path / "x.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_pictures_are_silent(tmp_path: Path, solution: fem.Solution, capfd: pytest.CaptureFixture[str]) -> None:
+    solution.plot(tmp_path / "x.png")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_probe(solution: fem.Solution) -> None:
     u = solution.probe([[0.0, 0.5, 0.5], [1.0, 1.0, 1.0]])
     assert np.abs(u[0]).max() < 1e-15
