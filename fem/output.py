@@ -7,6 +7,7 @@ https://docs.vtk.org/en/latest/vtk_file_formats/vtkhdf_file_format/index.html
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,11 @@ def write_vtkhdf(solution: Solution, path: Path) -> None:
 
     def write(unfinished: Path) -> None:
         assert body is not None
-        with h5py.File(unfinished, "w") as file:
+        # by way of memory: HDF5 crashes at the end of the process where the disk was full under one of its files
+        image = io.BytesIO()
+        with h5py.File(image, "w") as file:
             _fill(file.create_group("VTKHDF"), body, solution.load_factor)
+        unfinished.write_bytes(image.getvalue())
 
     write_whole(path, write, solution.mesh.domain.comm)
 

@@ -4,6 +4,7 @@ Energy density and stress are in GPa, per reference volume; energies are relativ
 version and the provenance of every number; it is written whole or not at all.
 """
 
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -190,7 +191,9 @@ class StressStrainData:
         target = Path(path)
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
-            with h5py.File(partial, "w") as file:
+            # by way of memory: HDF5 crashes at the end of the process where the disk was full under one of its files
+            image = io.BytesIO()
+            with h5py.File(image, "w") as file:
                 file.attrs["schema"] = SCHEMA
                 file.attrs["schema_version"] = SCHEMA_VERSION
                 file.attrs["units"] = "GPa, K"
@@ -200,6 +203,7 @@ class StressStrainData:
                 for name in (*SHAPES, "admissible", "reference_stress", "reference_tangent"):
                     if getattr(self, name) is not None:
                         file.create_dataset(name, data=getattr(self, name))
+            partial.write_bytes(image.getvalue())
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
