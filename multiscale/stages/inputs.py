@@ -1,7 +1,6 @@
 """What a run takes from outside: the crystal, the reference model, the meshes; tried before anything is computed."""
 
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from ase import Atoms
@@ -11,9 +10,6 @@ from ase.io import read
 
 import atomistic
 from multiscale.configuration import Configuration, ConfigurationError
-
-ONE_ELEMENT: Final = {"stillinger-weber": "Si"}
-"""Models that take every atom for the one element they were made for, and would not complain."""
 
 
 class UnreadableCrystal(ValueError):
@@ -90,11 +86,6 @@ def _check_reference(configuration: Configuration, atoms: Atoms, calculator: Cal
     """One evaluation tells whether the model knows the elements and gives what training needs."""
     name = configuration.reference.name
     elements = ", ".join(sorted(set(atoms.get_chemical_symbols())))
-    if elements != ONE_ELEMENT.get(name, elements):
-        raise ConfigurationError(
-            f"{path}: [reference] name = {name!r}: knows {ONE_ELEMENT[name]} only, and the crystal is of {elements}; "
-            "expected a model of its elements"
-        )
     atoms = atoms.copy()
     atoms.calc = calculator
     try:

@@ -86,7 +86,7 @@ CHANGES = {
     ),
     "element taken for another by the reference": (
         ('element = "Si"\nstructure = "diamond"', 'element = "Ge"\nstructure = "diamond"'),
-        "[reference] name = 'stillinger-weber': knows Si only, and the crystal is of Ge",
+        "[reference] name = 'stillinger-weber': cannot compute the crystal of Ge (no parameters for Ge; this model covers Si)",
     ),
     "clamped surface": (
         ('["wall"]', '["wal"]'),
