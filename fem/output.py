@@ -48,7 +48,6 @@ def write_whole(path: Path, write: Callable[[Path], None], comm: MPI.Intracomm) 
     """
     problem: Exception | None = None
     if comm.rank == 0:
-        # pyvista chooses the format by the suffix, so the temporary name keeps it
         unfinished = path.with_name(f".unfinished-{path.name}")
         try:
             write(unfinished)
