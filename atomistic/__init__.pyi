@@ -1,3 +1,4 @@
+from .body_ordered import BodyOrdered
 from .calculator import InvalidStructure, NeuralCalculator
 from .cauchy_born import CauchyBorn, CauchyBornResponse, InvalidDeformation
 from .configurations import ConfigurationGroup, LabelFailed, default_groups, label, label_configurations
@@ -13,13 +14,15 @@ from .crystal import (
     relax_crystal,
     relax_positions,
 )
-from .descriptors import SymmetryFunctions
+from .descriptors import Descriptors
 from .dynamics import DynamicsFailed, ThermalStress, thermal_stress
 from .elasticity import elastic_constants
 from .neighbours import NeighbourTable, neighbour_table
+from .network import Network
 from .network_file import NetworkFileError
 from .potential import NeuralPotential, Prediction, UnknownElement, predict_all
 from .reference import ElementNotCovered, UnknownReference, reference_calculator, reference_names
+from .symmetry_functions import SymmetryFunctions
 from .time_series import TimeAverage, time_average
 from .training import Training, TrainingFailed, TrainingSettings, train
 from .training_rows import InvalidTrainingData
@@ -27,9 +30,11 @@ from .units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 
 __all__ = [
     "EV_PER_CUBIC_ANGSTROM_IN_GPA",
+    "BodyOrdered",
     "CauchyBorn",
     "CauchyBornResponse",
     "ConfigurationGroup",
+    "Descriptors",
     "DynamicsFailed",
     "ElementNotCovered",
     "InvalidCrystal",
@@ -38,6 +43,7 @@ __all__ = [
     "InvalidTrainingData",
     "LabelFailed",
     "NeighbourTable",
+    "Network",
     "NetworkFileError",
     "NeuralCalculator",
     "NeuralPotential",

@@ -12,8 +12,8 @@ derivatives: with the edge vectors r_ij and dE/dr_ij,
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -23,29 +23,17 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from atomistic.descriptors import SymmetryFunctions
+from atomistic.descriptors import Descriptors, descriptors_from_header, descriptors_to_header
 from atomistic.neighbours import NeighbourTable, neighbour_table
+from atomistic.network import Network
 from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 
 SCHEMA: Final = "atomlaw/neural-potential"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class UnknownElement(ValueError):
     """A structure contains an element that the potential was not trained on."""
-
-
-Layers = tuple[tuple[Tensor, Tensor], ...]
-"""Weights (out, in) and biases (out,) of the layers of one network."""
-
-
-def network_energy(layers: Layers, descriptors: Float[Tensor, "atoms functions"]) -> Float[Tensor, "atoms"]:
-    """Atomic energies (eV) of one element's network: tanh layers, a linear one at the end."""
-    hidden = descriptors
-    for weight, bias in layers[:-1]:
-        hidden = torch.tanh(hidden @ weight.T + bias)
-    weight, bias = layers[-1]
-    return (hidden @ weight.T + bias)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -59,16 +47,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class NeuralPotential:
-    """Per-element networks of symmetry functions.
+    """Per-element networks of atom-centred descriptors.
 
     Attributes:
-        descriptors: the symmetry functions, with the elements known.
-        networks: the layers of each element's network, keyed by atomic number.
+        descriptors: the descriptors, with the elements known.
+        networks: each element's network, keyed by atomic number.
         provenance: how the potential was made; goes into its file.
     """
 
-    descriptors: SymmetryFunctions
-    networks: dict[int, Layers]
+    descriptors: Descriptors
+    networks: dict[int, Network]
     provenance: dict[str, str]
 
     @property
@@ -79,14 +67,11 @@ class NeuralPotential:
     @property
     def device(self) -> torch.device:
         """Where the weights are, and all that is computed with them."""
-        return next(iter(self.networks.values()))[0][0].device
+        return next(iter(self.networks.values())).layers[0][0].device
 
     def to(self, device: str) -> "NeuralPotential":
         """The same potential on another device, such as "cuda"."""
-        networks = {
-            number: tuple((weight.to(device), bias.to(device)) for weight, bias in layers)
-            for number, layers in self.networks.items()
-        }
+        networks = {number: network.to(device) for number, network in self.networks.items()}
         return replace(self, networks=networks)
 
     def check_elements(self, atoms: Atoms) -> None:
@@ -103,14 +88,14 @@ class NeuralPotential:
     ) -> Float[Tensor, "atoms"]:
         """Energies (eV) of the atoms of a batch; `vectors` replaces the table's own, to differentiate by them."""
         vectors = table.vectors if vectors is None else vectors
-        values = self.descriptors(vectors, table.neighbour_numbers, table.mask)
         if len(self.networks) == 1:
-            (layers,) = self.networks.values()
-            return network_energy(layers, values)
-        energies = torch.zeros(len(values), dtype=values.dtype, device=values.device)
-        for number, layers in self.networks.items():
+            ((number, network),) = self.networks.items()
+            return network(self.descriptors.values(number, vectors, table.neighbour_numbers, table.mask))
+        energies = torch.zeros(len(vectors), dtype=vectors.dtype, device=vectors.device)
+        for number, network in self.networks.items():
             rows = torch.nonzero(table.numbers == number)[:, 0]
-            energies = energies.index_add(0, rows, network_energy(layers, values[rows]))
+            values = self.descriptors.values(number, vectors[rows], table.neighbour_numbers[rows], table.mask[rows])
+            energies = energies.index_add(0, rows, network(values))
         return energies
 
     def predict(self, atoms: Atoms) -> Prediction:
@@ -136,16 +121,17 @@ class NeuralPotential:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and a JSON header to a safetensors file, whole or not at all."""
         header = {
-            "descriptors": asdict(self.descriptors),
-            "layers": {str(number): len(layers) for number, layers in self.networks.items()},
+            "descriptors": descriptors_to_header(self.descriptors),
+            "networks": {str(number): list(network.activations) for number, network in self.networks.items()},
             "provenance": self.provenance,
         }
-        arrays = {
-            f"{number}.{k}.{name}": tensor.detach().cpu().numpy()
-            for number, layers in self.networks.items()
-            for k, layer in enumerate(layers)
-            for name, tensor in zip(("weight", "bias"), layer, strict=True)
-        }
+        arrays = {}
+        for number, network in self.networks.items():
+            for k, layer in enumerate(network.layers):
+                for name, tensor in zip(("weight", "bias"), layer, strict=True):
+                    arrays[f"{number}.{k}.{name}"] = tensor.detach().cpu().numpy()
+            if network.skip is not None:
+                arrays[f"{number}.skip"] = network.skip.detach().cpu().numpy()
         write_network_file(path, SCHEMA, SCHEMA_VERSION, header, arrays)
 
     @classmethod
@@ -157,29 +143,21 @@ class NeuralPotential:
         """
         header, arrays = read_network_file(path, SCHEMA, SCHEMA_VERSION)
         try:
-            fields: dict[str, Any] = {name: _tupled(value) for name, value in header["descriptors"].items()}
-            networks = {
-                int(number): tuple(
-                    (torch.from_numpy(arrays[f"{number}.{k}.weight"]), torch.from_numpy(arrays[f"{number}.{k}.bias"]))
-                    for k in range(count)
+            descriptors = descriptors_from_header(header["descriptors"])
+            networks = {}
+            for key, activations in header["networks"].items():
+                layers = tuple(
+                    (torch.from_numpy(arrays[f"{key}.{k}.weight"]), torch.from_numpy(arrays[f"{key}.{k}.bias"]))
+                    for k in range(len(activations) + 1)
                 )
-                for number, count in header["layers"].items()
-            }
-            descriptors = SymmetryFunctions(**fields)
-            for layers in networks.values():
-                width = descriptors.count
-                for weight, bias in layers:
-                    if weight.shape != (len(bias), width):
-                        raise ValueError(f"a layer has shape {tuple(weight.shape)}, expected ({len(bias)}, {width})")
-                    width = len(bias)
+                skip = torch.from_numpy(arrays[f"{key}.skip"]) if f"{key}.skip" in arrays else None
+                networks[int(key)] = Network(layers, tuple(activations), skip)
+            for number, network in networks.items():
+                if network.inputs != descriptors.count(number):
+                    raise ValueError(f"a network takes {network.inputs} descriptors of {descriptors.count(number)}")
             return cls(descriptors, networks, dict(header["provenance"])).to(device)
         except (KeyError, TypeError, ValueError) as error:
             raise NetworkFileError(f"{path} holds no consistent neural potential ({error!r}); save it again") from error
-
-
-def _tupled(value: object) -> object:
-    """JSON lists back to the tuples of a frozen dataclass."""
-    return tuple(_tupled(item) for item in value) if isinstance(value, list) else value
 
 
 def predict_all(potential: NeuralPotential, structures: Sequence[Atoms]) -> list[Prediction]:

@@ -16,6 +16,8 @@ from matscipy.calculators.manybody import Manybody
 from matscipy.calculators.manybody.explicit_forms import StillingerWeber
 from matscipy.calculators.manybody.explicit_forms.stillinger_weber import Stillinger_Weber_PRB_31_5262_Si
 
+from atomistic.espresso import quantum_espresso
+
 ENTRY_POINT_GROUP = "atomlaw.references"
 
 
@@ -71,6 +73,7 @@ def effective_medium() -> Calculator:
 BUILT_IN: dict[str, Callable[..., Calculator]] = {
     "stillinger-weber": stillinger_weber,
     "emt": effective_medium,
+    "quantum-espresso": quantum_espresso,
 }
 
 

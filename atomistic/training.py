@@ -25,9 +25,10 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from atomistic.crystal import nearest_distance
-from atomistic.descriptors import SymmetryFunctions
+from atomistic.network import Layers, Network
 from atomistic.network_file import read_network_file, write_network_file
-from atomistic.potential import Layers, NeuralPotential
+from atomistic.potential import NeuralPotential
+from atomistic.symmetry_functions import SymmetryFunctions
 from atomistic.training_rows import InvalidTrainingData, Rows, descriptor_rows
 from atomistic.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 from atomistic.whitening import whitened, whitening
@@ -118,7 +119,7 @@ def train(
         stress_error=settings.stress_error / EV_PER_CUBIC_ANGSTROM_IN_GPA,
         floor=settings.whitening_floor,
     )
-    model = _Model(numbers, (descriptors.count, *settings.hidden, 1))
+    model = _Model(numbers, (descriptors.count(numbers[0]), *settings.hidden, 1))
     objective = _Objective([whitened(block, mean, transform) for block in rows], model, shift, settings)
     theta = model.initial(seed)
     fingerprint = json.dumps({"seed": seed, "data": _digest(rows), **asdict(settings)})
@@ -139,7 +140,7 @@ def train(
                 (cycle + 1) / settings.cycles, f"{1e3 * energy:.2f} meV/atom {1e3 * force:.1f} meV/A {stress:.3f} GPa"
             )
     networks = {
-        number: _folded(layers, mean[number], transform, shift[number])
+        number: Network(_folded(layers, mean[number], transform, shift[number]))
         for number, layers in model.layers(torch.from_numpy(theta).to(device)).items()
     }
     potential = NeuralPotential(

@@ -18,7 +18,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atomistic.descriptors import SymmetryFunctions
+from atomistic.descriptors import Descriptors
 from atomistic.neighbours import NeighbourTable, join_tables, neighbour_table
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
@@ -72,9 +72,7 @@ def check_labels(structures: Sequence[Atoms]) -> None:
                 )
 
 
-def descriptor_rows(
-    descriptors: SymmetryFunctions, structures: Sequence[Atoms], *, batch_atoms: int = 512
-) -> list[Rows]:
+def descriptor_rows(descriptors: Descriptors, structures: Sequence[Atoms], *, batch_atoms: int = 512) -> list[Rows]:
     """Descriptor values and dense Jacobians of labelled structures, one `Rows` for each number of atoms."""
     check_labels(structures)
     sizes = sorted({len(atoms) for atoms in structures})
@@ -107,12 +105,16 @@ def _voigt(stress: np.ndarray) -> np.ndarray:
     return full_3x3_to_voigt_6_stress(stress) if np.shape(stress) == (3, 3) else np.asarray(stress)
 
 
-def _values_and_jacobian(descriptors: SymmetryFunctions, batch: list[Atoms]) -> tuple[Tensor, Tensor]:
+def _values_and_jacobian(descriptors: Descriptors, batch: list[Atoms]) -> tuple[Tensor, Tensor]:
     """Values (structures, atoms, functions) and Jacobian (structures, atoms*functions, 3 atoms + 6) of equal-sized structures."""
-    size, functions = len(batch[0]), descriptors.count
+    size, functions = len(batch[0]), max(descriptors.count(number) for number in descriptors.numbers)
     table: NeighbourTable = join_tables([neighbour_table(atoms, descriptors.cutoff) for atoms in batch])
     vectors = table.vectors.clone().requires_grad_()
-    values = descriptors(vectors, table.neighbour_numbers, table.mask)
+    values = vectors.new_zeros(len(vectors), functions)
+    for number in descriptors.numbers:
+        centres = torch.nonzero(table.numbers == number)[:, 0]
+        own_values = descriptors.values(number, vectors[centres], table.neighbour_numbers[centres], table.mask[centres])
+        values = values.index_add(0, centres, torch.nn.functional.pad(own_values, (0, functions - own_values.shape[1])))
     atoms, neighbours = table.mask.shape
     local = (table.index % size)[..., None].expand(atoms, neighbours, 3)
     own = torch.arange(atoms) % size

@@ -39,7 +39,7 @@ def train_potential(job: Job) -> Finding:
         "nnp_force_rmse_ev_a": rmse(held_out["force"], held_out["force_reference"]),
         "nnp_stress_rmse_gpa": rmse(held_out["stress"], held_out["stress_reference"]),
         "nnp_parameters": sum(
-            tensor.numel() for layers in training.potential.networks.values() for layer in layers for tensor in layer
+            tensor.numel() for network in training.potential.networks.values() for tensor in network.parameters
         ),
     }
     return Finding(

@@ -7,6 +7,7 @@ from ase import Atoms
 from ase.build import bulk
 
 import atomistic
+from atomistic.network import Network
 
 
 def random_potential(
@@ -20,7 +21,7 @@ def random_potential(
         weight = generator.normal(0.0, inputs**-0.5, (outputs, inputs))
         return torch.from_numpy(weight), torch.from_numpy(generator.normal(0.0, 0.5, outputs))
 
-    networks = {z: (layer(descriptors.count, 8), layer(8, 6), layer(6, 1)) for z in numbers}
+    networks = {z: Network((layer(descriptors.count(z), 8), layer(8, 6), layer(6, 1))) for z in numbers}
     return atomistic.NeuralPotential(descriptors, networks, {"made by": "tests"})
 
 

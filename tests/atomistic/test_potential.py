@@ -155,6 +155,6 @@ def test_file_round_trip_and_refusals(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(NetworkFileError, match=name):
             NeuralPotential.load(tmp_path / name)
-    (tmp_path / "future").write_bytes(whole.replace(b'schema_version\\": 1', b'schema_version\\": 9'))
-    with pytest.raises(NetworkFileError, match="schema version 9, this release reads 1"):
+    (tmp_path / "future").write_bytes(whole.replace(b'schema_version\\": 2', b'schema_version\\": 9'))
+    with pytest.raises(NetworkFileError, match="schema version 9, this release reads 2"):
         NeuralPotential.load(tmp_path / "future")

@@ -53,9 +53,9 @@ def random_potential() -> atomistic.NeuralPotential:
     """A potential with random weights: what holds for it holds by construction."""
     descriptors = atomistic.SymmetryFunctions.spread((14,), nearest=2.35, cutoff=4.0, radial=4, angular=2)
     generator = np.random.default_rng(0)
-    shapes = ((6, descriptors.count), (1, 6))
+    shapes = ((6, descriptors.count(14)), (1, 6))
     layers = tuple((torch.from_numpy(generator.normal(0.0, 0.3, s)), torch.zeros(s[0]).double()) for s in shapes)
-    return atomistic.NeuralPotential(descriptors, {14: layers}, {})
+    return atomistic.NeuralPotential(descriptors, {14: atomistic.Network(layers)}, {})
 
 
 def differences(function: Any, F: np.ndarray, step: float = 1e-5) -> np.ndarray:

@@ -9,7 +9,8 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 
-from atomistic.descriptors import CUTOFF_FUNCTIONS, SymmetryFunctions
+from atomistic import SymmetryFunctions
+from atomistic.cutoff_functions import CUTOFF_FUNCTIONS
 from atomistic.neighbours import neighbour_table
 
 
@@ -47,8 +48,8 @@ def test_moments_give_the_published_sums(crystal: Atoms) -> None:
         cutoff_function="cosine",
     )
     table = neighbour_table(atoms, functions.cutoff)
-    values = functions(table.vectors, table.neighbour_numbers, table.mask).numpy()
-    assert values.shape == (len(atoms), functions.count)
+    values = functions.values(atoms.numbers[0], table.vectors, table.neighbour_numbers, table.mask).numpy()
+    assert values.shape == (len(atoms), functions.count(atoms.numbers[0]))
     for i in range(len(atoms)):
         inside = table.mask[i].numpy()
         expected = by_definition(

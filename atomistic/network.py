@@ -1,0 +1,83 @@
+"""Feed-forward networks of atomic energies, one an element."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Layers = tuple[tuple[Tensor, Tensor], ...]
+"""Weights (out, in) and biases (out,) of the layers of one network."""
+
+
+def softplus(x: Tensor) -> Tensor:
+    """ln(1 + e^x), smooth everywhere (torch's own has a threshold with a jump in the slope)."""
+    return torch.logaddexp(x, torch.zeros_like(x))
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "softplus": softplus,
+    "logistic": torch.sigmoid,
+    "linear": lambda x: x,
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """E(G) = w_L . h_{L-1} + b_L [+ skip . G],  h_k = activation_k(W_k h_{k-1} + b_k),  h_0 = G.
+
+    Attributes:
+        layers: weights and biases; the last layer is linear and has one output (eV). One layer alone is a linear model.
+        activations: of each hidden layer, names in `ACTIVATIONS`; empty for tanh everywhere.
+        skip: weights of the linear term beside the layers, or None.
+    """
+
+    layers: Layers
+    activations: tuple[str, ...] = ()
+    skip: Float[Tensor, "functions"] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.activations:
+            object.__setattr__(self, "activations", ("tanh",) * (len(self.layers) - 1))
+        if len(self.activations) != len(self.layers) - 1:
+            raise ValueError(
+                f"{len(self.activations)} activations for {len(self.layers) - 1} hidden layers, expected one each"
+            )
+        unknown = set(self.activations) - set(ACTIVATIONS)
+        if unknown:
+            raise ValueError(f"activations {sorted(unknown)}, expected names in {sorted(ACTIVATIONS)}")
+        width = self.inputs
+        for weight, bias in self.layers:
+            if weight.shape != (len(bias), width):
+                raise ValueError(f"a layer has shape {tuple(weight.shape)}, expected ({len(bias)}, {width})")
+            width = len(bias)
+        if width != 1:
+            raise ValueError(f"the last layer has {width} outputs, expected 1")
+        if self.skip is not None and self.skip.shape != (self.inputs,):
+            raise ValueError(f"skip has shape {tuple(self.skip.shape)}, expected ({self.inputs},)")
+
+    @property
+    def inputs(self) -> int:
+        """Number of descriptors taken."""
+        return int(self.layers[0][0].shape[1])
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """All tensors, in the order of the layers, the skip last."""
+        return [tensor for layer in self.layers for tensor in layer] + ([] if self.skip is None else [self.skip])
+
+    def __call__(self, descriptors: Float[Tensor, "atoms functions"]) -> Float[Tensor, "atoms"]:
+        """Atomic energies, eV."""
+        hidden = descriptors
+        for (weight, bias), activation in zip(self.layers[:-1], self.activations, strict=True):
+            hidden = ACTIVATIONS[activation](torch.addmm(bias, hidden, weight.T))
+        weight, bias = self.layers[-1]
+        energy = torch.addmm(bias, hidden, weight.T)[:, 0]
+        return energy if self.skip is None else energy + descriptors @ self.skip
+
+    def to(self, device: str) -> "Network":
+        """The same network on another device."""
+        layers = tuple((weight.to(device), bias.to(device)) for weight, bias in self.layers)
+        return replace(self, layers=layers, skip=None if self.skip is None else self.skip.to(device))
