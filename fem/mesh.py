@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,8 +143,10 @@ def _gmsh_session(wanted: bool) -> Iterator[Any]:
     import gmsh
 
     ours = not gmsh.isInitialized()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     if ours:
         gmsh.initialize(interruptible=False)
+        _take_back(handlers)
     previous = gmsh.model.getCurrent()
     verbosity = gmsh.option.getNumber("General.Verbosity")
     gmsh.option.setNumber("General.Verbosity", 0)
@@ -154,8 +158,17 @@ def _gmsh_session(wanted: bool) -> Iterator[Any]:
         gmsh.option.setNumber("General.Verbosity", verbosity)
         if ours:
             gmsh.finalize()
+            _take_back(handlers)
         else:
             gmsh.model.setCurrent(previous)
+
+
+def _take_back(handlers: Mapping[signal.Signals, Any]) -> None:
+    """Reinstate the process's signal handlers, which gmsh replaces; threads other than the main one may not."""
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def _load(gmsh: Any, path: Path) -> tuple[int, dict[int, str]]:

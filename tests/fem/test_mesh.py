@@ -88,6 +88,19 @@ def test_a_gmsh_session_of_the_users_survives(tmp_path: Path) -> None:
         gmsh.finalize()
 
 
+def test_signals_still_reach_the_process() -> None:
+    """gmsh installs its own handlers; who reads a mesh and then interrupts wants to end up in his own."""
+    code = (
+        "import signal, os, fem\n"
+        "def told(number, frame): print('mine', flush=True)\n"
+        "signal.signal(signal.SIGTERM, told)\n"
+        f"fem.read_mesh({str(MESHES / 'bracket_coarse.msh')!r})\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "mine"), run.stderr
+
+
 def test_mesh_of_abaqus(tmp_path: Path) -> None:
     gmsh_mesh = meshio.read(MESHES / "bracket_coarse.msh")
     surfaces = {
