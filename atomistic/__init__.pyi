@@ -17,6 +17,7 @@ from .crystal import (
 from .descriptors import Descriptors
 from .dynamics import DynamicsFailed, ThermalStress, thermal_stress
 from .elasticity import elastic_constants
+from .ensemble import EnsemblePrediction, PotentialEnsemble
 from .neighbours import NeighbourTable, neighbour_table
 from .network import Network
 from .network_file import NetworkFileError
@@ -37,6 +38,7 @@ __all__ = [
     "Descriptors",
     "DynamicsFailed",
     "ElementNotCovered",
+    "EnsemblePrediction",
     "InvalidCrystal",
     "InvalidDeformation",
     "InvalidStructure",
@@ -47,6 +49,7 @@ __all__ = [
     "NetworkFileError",
     "NeuralCalculator",
     "NeuralPotential",
+    "PotentialEnsemble",
     "Prediction",
     "RelaxationFailed",
     "RelaxedCrystal",

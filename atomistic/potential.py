@@ -11,9 +11,9 @@ derivatives: with the edge vectors r_ij and dE/dr_ij,
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -118,8 +118,8 @@ class NeuralPotential:
             stress=(0.5 * (virial + virial.T)).cpu().numpy() / volume,
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and a JSON header to a safetensors file, whole or not at all."""
+    def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
+        """Header (JSON-able) and arrays that describe the potential in a file."""
         header = {
             "descriptors": descriptors_to_header(self.descriptors),
             "networks": {str(number): list(network.activations) for number, network in self.networks.items()},
@@ -132,6 +132,32 @@ class NeuralPotential:
                     arrays[f"{number}.{k}.{name}"] = tensor.detach().cpu().numpy()
             if network.skip is not None:
                 arrays[f"{number}.skip"] = network.skip.detach().cpu().numpy()
+        return header, arrays
+
+    @classmethod
+    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> "NeuralPotential":
+        """The potential that `contents` described.
+
+        Raises:
+            KeyError, TypeError, ValueError: where header and arrays are inconsistent.
+        """
+        descriptors = descriptors_from_header(header["descriptors"])
+        networks = {}
+        for key, activations in header["networks"].items():
+            layers = tuple(
+                (torch.from_numpy(arrays[f"{key}.{k}.weight"]), torch.from_numpy(arrays[f"{key}.{k}.bias"]))
+                for k in range(len(activations) + 1)
+            )
+            skip = torch.from_numpy(arrays[f"{key}.skip"]) if f"{key}.skip" in arrays else None
+            networks[int(key)] = Network(layers, tuple(activations), skip)
+        for number, network in networks.items():
+            if network.inputs != descriptors.count(number):
+                raise ValueError(f"a network takes {network.inputs} descriptors of {descriptors.count(number)}")
+        return cls(descriptors, networks, dict(header["provenance"]))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and a JSON header to a safetensors file, whole or not at all."""
+        header, arrays = self.contents()
         write_network_file(path, SCHEMA, SCHEMA_VERSION, header, arrays)
 
     @classmethod
@@ -143,19 +169,7 @@ class NeuralPotential:
         """
         header, arrays = read_network_file(path, SCHEMA, SCHEMA_VERSION)
         try:
-            descriptors = descriptors_from_header(header["descriptors"])
-            networks = {}
-            for key, activations in header["networks"].items():
-                layers = tuple(
-                    (torch.from_numpy(arrays[f"{key}.{k}.weight"]), torch.from_numpy(arrays[f"{key}.{k}.bias"]))
-                    for k in range(len(activations) + 1)
-                )
-                skip = torch.from_numpy(arrays[f"{key}.skip"]) if f"{key}.skip" in arrays else None
-                networks[int(key)] = Network(layers, tuple(activations), skip)
-            for number, network in networks.items():
-                if network.inputs != descriptors.count(number):
-                    raise ValueError(f"a network takes {network.inputs} descriptors of {descriptors.count(number)}")
-            return cls(descriptors, networks, dict(header["provenance"])).to(device)
+            return cls.from_contents(header, arrays).to(device)
         except (KeyError, TypeError, ValueError) as error:
             raise NetworkFileError(f"{path} holds no consistent neural potential ({error!r}); save it again") from error
 
