@@ -5,6 +5,7 @@ alike. `PlaneWaves` holds them; the k-point mesh follows from the cell. With Mar
 (1999) 3296) energy means the free energy E - TS, the variational quantity that forces and stress derive from.
 """
 
+import math
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -22,6 +24,8 @@ from ase.calculators.espresso import Espresso, EspressoProfile
 SHIFTED = 1
 """Quantum ESPRESSO's word for a mesh moved by half a step along a reciprocal vector."""
 
+NOT_CONVERGED = "convergence NOT achieved"
+
 
 class EspressoMissing(RuntimeError):
     """The executable or a pseudopotential is not there."""
@@ -29,6 +33,10 @@ class EspressoMissing(RuntimeError):
 
 class EspressoFailed(RuntimeError):
     """pw.x did not give energy, forces and stress."""
+
+
+class NotSelfConsistent(EspressoFailed):
+    """Self-consistency was not reached."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +73,7 @@ def k_mesh(atoms: Atoms, spacing: float) -> tuple[tuple[int, int, int], tuple[in
     lengths = 2.0 * np.pi * np.linalg.norm(atoms.cell.reciprocal().array, axis=1)
     # A cell whose length is a multiple of the spacing but for rounding keeps its mesh.
     evens = [2 * max(1, int(np.ceil(length / (2.0 * spacing) - 1e-9))) for length in lengths]
-    first, second, third = (
-        (n, SHIFTED) if periodic else (1, 0) for n, periodic in zip(evens, atoms.pbc, strict=True)
-    )
+    first, second, third = ((evens[k], SHIFTED) if atoms.pbc[k] else (1, 0) for k in range(3))
     return (first[0], second[0], third[0]), (first[1], second[1], third[1])
 
 
@@ -101,7 +107,8 @@ class QuantumEspresso(Calculator):
 
     Raises:
         EspressoMissing: where pw.x or a pseudopotential is missing.
-        EspressoFailed: where self-consistency is not reached or pw.x stops, with what it said.
+        NotSelfConsistent: where self-consistency is not reached.
+        EspressoFailed: where pw.x stops otherwise, with what it said.
     """
 
     implemented_properties: list[str] = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
@@ -142,16 +149,16 @@ class QuantumEspresso(Calculator):
     ) -> None:
         """Run pw.x in a directory of its own, which is removed."""
         super().calculate(atoms, properties, system_changes)
-        structure: Atoms = self.atoms
+        structure: Any = self.atoms
         with tempfile.TemporaryDirectory(prefix="espresso-") as directory:
             solver = self.solver(structure, directory)
             output = Path(directory) / "espresso.pwo"
             try:
                 solver.calculate(structure, self.implemented_properties, all_changes)
             except (subprocess.CalledProcessError, KeyError, IndexError, StopIteration, ValueError) as error:
-                raise EspressoFailed(_complaint(structure, output)) from error
-            if "convergence NOT achieved" in output.read_text() or not {"energy", "forces", "stress"} <= {*solver.results}:
-                raise EspressoFailed(_complaint(structure, output))
+                raise _failure(structure, output) from error
+            if NOT_CONVERGED in output.read_text() or not {"energy", "forces", "stress"} <= {*solver.results}:
+                raise _failure(structure, output)
             self.results = {name: solver.results[name] for name in self.implemented_properties}
 
     def solver(self, atoms: Atoms, directory: str | Path) -> Espresso:
@@ -166,14 +173,20 @@ class QuantumEspresso(Calculator):
             raise EspressoMissing(
                 f"no pseudopotential given for {', '.join(unknown)}; given are those of {', '.join(waves.pseudopotentials)}"
             )
-        electrons = sum(
+        electrons = math.fsum(
             valence_electrons(self.pseudopotential_directory / waves.pseudopotentials[symbol])
             for symbol in atoms.get_chemical_symbols()
         )
         mesh, shift = k_mesh(atoms, waves.k_spacing) if self.mesh is None else (self.mesh, (SHIFTED,) * 3)
-        threads = f"OMP_NUM_THREADS={self.threads} OPENBLAS_NUM_THREADS={self.threads}"
+        # Runs at the same time must not share OpenMPI's session directory, which lies in TMPDIR: the first to end removes it.
+        environment = {
+            "OMP_NUM_THREADS": str(self.threads),
+            "OPENBLAS_NUM_THREADS": str(self.threads),
+            "TMPDIR": os.fspath(directory),
+        }
+        variables = [f"{name}={value}" for name, value in environment.items()]
         profile = EspressoProfile(
-            command=f"env {threads} {shlex.quote(self.executable)}", pseudo_dir=self.pseudopotential_directory
+            command=shlex.join(["env", *variables, self.executable]), pseudo_dir=self.pseudopotential_directory
         )
         inputs = {
             "control": {"calculation": "scf", "tprnfor": True, "tstress": True, "disk_io": "none"},
@@ -196,13 +209,15 @@ class QuantumEspresso(Calculator):
         )
 
 
-def _complaint(atoms: Atoms, output: Path) -> str:
+def _failure(atoms: Atoms, output: Path) -> EspressoFailed:
     said = output.read_text() if output.is_file() else ""
     name = f"{atoms.get_chemical_formula()}, {atoms.get_volume() / len(atoms):.3g} A^3 an atom"
-    if "convergence NOT achieved" in said:
-        return f"self-consistency not reached for {name}; look for atoms that come too close, or raise the smearing"
+    if NOT_CONVERGED in said:
+        return NotSelfConsistent(
+            f"self-consistency not reached for {name}; look for atoms that come too close, or raise the smearing"
+        )
     tail = " | ".join(line.strip() for line in said.splitlines()[-12:] if line.strip(" %"))
-    return f"pw.x gave no energy, forces and stress for {name}; it ended with: {tail or 'no output'}"
+    return EspressoFailed(f"pw.x gave no energy, forces and stress for {name}; it ended with: {tail or 'no output'}")
 
 
 def quantum_espresso(

@@ -1,0 +1,219 @@
+"""The structures of the dataset that no potential is needed for: each a function of its group, its number and the seed alone.
+
+More of a group can be asked for without changing those that exist. Crystals of high symmetry are among the strained ones because
+they cost little: pw.x reduces their k-points.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk, diamond100, diamond111
+from scipy.linalg import expm
+
+import atomistic
+
+SEED = 20261122
+LATTICE_CONSTANT = 5.471
+"""Of diamond, Angstrom: where the strains start from."""
+
+TEST_EVERY = 5
+"""One structure of five is for testing."""
+
+Build = Callable[[int, int, np.random.Generator], Atoms]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of structures; `start` (0 to 1) delays those that cost most, so that a run that is stopped leaves a balanced set."""
+
+    name: str
+    count: int
+    build: Build
+    start: float = 0.0
+
+
+@dataclass(frozen=True)
+class Design:
+    """A structure to label; `round` 0 was made without a potential."""
+
+    atoms: Atoms
+    group: str
+    split: str
+    round: int
+    order: float
+
+
+def log_strain(generator: np.random.Generator, largest: float) -> np.ndarray:
+    """All six components uniform in [-largest, largest]."""
+    upper = np.triu(generator.uniform(-largest, largest, (3, 3)))
+    return np.asarray(upper + np.triu(upper, 1).T)
+
+
+def orthorhombic_strain(generator: np.random.Generator, largest: float) -> tuple[np.ndarray, int]:
+    """Three stretches and one shear, the first axis of which is returned: two-fold symmetry about it remains."""
+    strain = np.diag(generator.uniform(-largest, largest, 3))
+    axis = int(generator.integers(3))
+    j, k = (axis + 1) % 3, (axis + 2) % 3
+    strain[j, k] = strain[k, j] = generator.uniform(-largest, largest)
+    return strain, axis
+
+
+def rattled(atoms: Atoms, generator: np.random.Generator, deviation: float) -> Atoms:
+    """Every coordinate moved by a normal deviate (Angstrom)."""
+    atoms.positions += generator.normal(0.0, 1.0, atoms.positions.shape) * deviation
+    return atoms
+
+
+def primitive(largest: float, displacement: float) -> Build:
+    """Strained 2-atom cells, every other one of them symmetric; the second atom moved by up to `displacement`."""
+
+    def build(k: int, _: int, generator: np.random.Generator) -> Atoms:
+        cell = bulk("Si", a=LATTICE_CONSTANT)
+        move = np.zeros(3)
+        if k % 2:
+            strain, axis = orthorhombic_strain(generator, largest)
+            move[axis] = generator.uniform(-displacement, displacement)
+        else:
+            strain = log_strain(generator, largest)
+            move = generator.uniform(-displacement, displacement, 3)
+        atoms = atomistic.deform(cell, expm(strain))
+        atoms.positions[1] += move
+        return atoms
+
+    return build
+
+
+def equation_of_state(k: int, count: int, _: np.random.Generator) -> Atoms:
+    """Diamond from -18 to +25 % of its volume."""
+    volume = np.linspace(0.82, 1.25, count)[k]
+    return bulk("Si", a=LATTICE_CONSTANT * np.cbrt(volume))
+
+
+def supercell(atoms: Callable[[], Atoms], largest_strain: float, rattle: tuple[float, float]) -> Build:
+    """A strained and rattled cell; the rattle runs through its range in a scrambled order."""
+
+    def build(k: int, count: int, generator: np.random.Generator) -> Atoms:
+        strained = atomistic.deform(atoms(), expm(log_strain(generator, largest_strain)))
+        # The golden ratio's multiples fill the unit interval evenly at every count.
+        fraction = (0.5 + k * 0.6180339887498949) % 1.0
+        return rattled(strained, generator, rattle[0] + fraction * (rattle[1] - rattle[0]))
+
+    return build
+
+
+def cubic_8() -> Atoms:
+    return bulk("Si", a=LATTICE_CONSTANT, cubic=True)
+
+
+def primitive_16() -> Atoms:
+    return bulk("Si", a=LATTICE_CONSTANT).repeat(2)
+
+
+def cubic_64() -> Atoms:
+    return cubic_8().repeat(2)
+
+
+def beta_tin(k: int, _: int, generator: np.random.Generator) -> Atoms:
+    """Body-centred tetragonal cells of two atoms; the first half perfect over volume and c/a, the others strained and rattled."""
+    perfect = k % 2 == 0
+    volume = generator.uniform(12.6, 18.0)  # A^3 an atom; equilibrium is near 15.3
+    ratio = generator.uniform(0.48, 0.64)
+    a = np.cbrt(4.0 * volume / ratio)
+    c = ratio * a
+    vectors = 0.5 * np.array([[-a, a, c], [a, -a, c], [a, a, -c]])
+    atoms = Atoms("Si2", cell=vectors, positions=[[0.0, 0.0, 0.0], [0.0, 0.5 * a, 0.25 * c]], pbc=True)
+    if perfect:
+        return atoms
+    return rattled(atomistic.deform(atoms, expm(log_strain(generator, 0.04))), generator, 0.08)
+
+
+def simple_cubic(k: int, _: int, generator: np.random.Generator) -> Atoms:
+    """One atom at many volumes, and cells of eight that are strained and rattled."""
+    volume = generator.uniform(13.0, 19.5)  # A^3 an atom; equilibrium is near 16.2
+    atoms = bulk("Si", "sc", a=np.cbrt(volume))
+    if k % 2 == 0:
+        return atoms
+    return rattled(
+        atomistic.deform(atoms.repeat(2), expm(log_strain(generator, 0.03))), generator, generator.uniform(0.02, 0.15)
+    )
+
+
+def vacancy(cell: Callable[[], Atoms]) -> Build:
+    """One atom taken out, its neighbours moved by up to 0.3 A towards or from the hole, strained and rattled."""
+
+    def build(k: int, _: int, generator: np.random.Generator) -> Atoms:
+        atoms = cell()
+        vectors = atoms.get_distances(0, range(1, len(atoms)), mic=True, vector=True)
+        distance = np.linalg.norm(vectors, axis=1)
+        near = 1 + np.flatnonzero(distance < 2.6)
+        inwards = -vectors[near - 1] / distance[near - 1, None]
+        atoms.positions[near] += inwards * generator.uniform(-0.1, 0.3)
+        del atoms[0]
+        if k == 0:
+            return atoms
+        atoms = atomistic.deform(atoms, expm(log_strain(generator, 0.03)))
+        return rattled(atoms, generator, generator.uniform(0.01, 0.10))
+
+    return build
+
+
+def surface(k: int, _: int, generator: np.random.Generator) -> Atoms:
+    """Slabs of eight layers with 9 A of vacuum: (111) cut between double layers, (100) as cut, (100) with (2x1) dimers."""
+    kind = k % 3
+    if kind == 0:
+        slab = diamond111("Si", size=(1, 1, 10), a=LATTICE_CONSTANT, vacuum=0.0)
+        height = np.argsort(slab.positions[:, 2])
+        slab = slab[height[1:-1]]
+        slab.center(vacuum=4.5, axis=2)
+    elif kind == 1:
+        slab = diamond100("Si", size=(1, 1, 8), a=LATTICE_CONSTANT, vacuum=4.5)
+    else:
+        slab = dimerised(diamond100("Si", size=(1, 2, 8), a=LATTICE_CONSTANT, vacuum=4.5))
+    slab.pbc = (True, True, False)
+    if k >= 3:
+        slab = atomistic.deform(slab, expm(np.pad(log_strain(generator, 0.03)[:2, :2], (0, 1))))
+        slab = rattled(slab, generator, generator.uniform(0.02, 0.12))
+    return slab
+
+
+def dimerised(slab: Atoms) -> Atoms:
+    """The surface atoms of either side moved together along y to 2.35 A and down by a quarter of an Angstrom."""
+    height = slab.positions[:, 2]
+    for level, outwards in ((height.max(), 1.0), (height.min(), -1.0)):
+        first, second = np.flatnonzero(np.abs(height - level) < 0.1)
+        closer = 0.5 * (abs(slab.positions[second, 1] - slab.positions[first, 1]) - 2.35)
+        slab.positions[[first, second], 1] += np.array([closer, -closer])
+        slab.positions[[first, second], 2] -= 0.25 * outwards
+    return slab
+
+
+GROUPS = (
+    Group("slightly strained", 60, primitive(0.015, 0.03)),
+    Group("strained primitive", 110, primitive(0.08, 0.08)),
+    Group("equation of state", 20, equation_of_state),
+    Group("rattled 8", 75, supercell(cubic_8, 0.07, (0.01, 0.15))),
+    Group("rattled 16", 10, supercell(primitive_16, 0.04, (0.03, 0.12)), 0.1),
+    Group("beta-tin", 34, beta_tin),
+    Group("simple cubic", 24, simple_cubic),
+    Group("vacancy", 10, vacancy(primitive_16), 0.1),
+    Group("surface", 11, surface, 0.1),
+    Group("rattled 64", 1, supercell(cubic_64, 0.02, (0.06, 0.10)), 0.7),
+)
+
+
+def designs() -> Iterator[Design]:
+    """All structures of round 0; `order` interleaves the groups."""
+    for group in GROUPS:
+        for k in range(group.count):
+            generator = np.random.default_rng([SEED, zlib.crc32(group.name.encode()), k])
+            atoms = group.build(k, group.count, generator)
+            order = group.start + (1.0 - group.start) * (k + 0.5) / group.count
+            yield Design(atoms, group.name, split(k), 0, order)
+
+
+def split(k: int) -> str:
+    """The k-th of a group: one of five is for testing, the third of each five."""
+    return "test" if k % TEST_EVERY == 2 else "train"
