@@ -1,16 +1,10 @@
-"""The orbit law in C (orbit_kernel.c), compiled on first use and kept in the user's cache.
+"""The orbit law in C (orbit_kernel.c), compiled on first use (`atomistic.compiler`).
 
-The shared library is named after a hash of the source, the flags, the compiler and the processor, so that a change of any
-makes another file. It is compiled under a name of its own and then renamed: processes that start together (MPI ranks)
-each compile, and the last rename wins with an equal file. Without a compiler, laws run on numpy, and a warning says so.
+Without a compiler, laws run on numpy, and a warning says so.
 """
 
-import hashlib
 import os
-import platform
-import shutil
 import subprocess
-import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
@@ -21,15 +15,11 @@ from cffi import FFI
 from jaxtyping import Float
 from numpy import ndarray
 
+from atomistic.compiler import KernelUnavailable, load_library
 from multiscale.orbit_terms import OrbitTerms
 from multiscale.strain import UPPER_COLUMNS, UPPER_ROWS
 
 SOURCE: Final = Path(__file__).with_suffix(".c")
-FLAGS: Final = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-ffp-contract=fast", "-Wno-psabi")
-TUNING: Final = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ())
-"""The first of these sets of flags that the compiler takes is used."""
-
-COMPILERS: Final = ("cc", "gcc", "clang")
 NO_KERNEL_VARIABLE: Final = "ATOMLAW_NUMPY_LAWS"
 """Environment variable that, set to anything, keeps laws on numpy."""
 
@@ -54,10 +44,6 @@ typedef struct {
 } orbit_terms;
 int64_t orbit_law(int64_t n, const double *F, const orbit_terms *terms, double *W, double *P, double *A);
 """
-
-
-class KernelUnavailable(UserWarning):
-    """Laws run on numpy, several times slower, because the C kernel could not be built."""
 
 
 class CompiledTerms:
@@ -134,9 +120,7 @@ def load_kernel() -> tuple[Any, FFI] | None:
     if NO_KERNEL_VARIABLE in os.environ:
         return None
     try:
-        ffi = FFI()
-        ffi.cdef(INTERFACE)
-        return ffi.dlopen(str(built_library(SOURCE.read_text()))), ffi
+        return load_library("orbit_kernel", SOURCE.read_text(), INTERFACE)
     except (OSError, subprocess.SubprocessError) as error:
         warnings.warn(
             f"the C kernel of the orbit law could not be built ({error}); laws run on numpy, several times slower: install a C "
@@ -145,54 +129,3 @@ def load_kernel() -> tuple[Any, FFI] | None:
             stacklevel=2,
         )
         return None
-
-
-def built_library(source: str) -> Path:
-    """Path of the compiled source in the user's cache.
-
-    Raises:
-        OSError: no compiler, or none of the flags is taken.
-    """
-    wished = (os.environ.get("CC", ""), *COMPILERS)
-    compiler = next((found for name in wished if name and (found := shutil.which(name))), None)
-    if compiler is None:
-        raise OSError(f"none of {', '.join(COMPILERS)} is on the PATH")
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
-    key = hashlib.sha256("\0".join([source, *FLAGS, repr(TUNING), version, processor()]).encode()).hexdigest()[:20]
-    library = cache_folder() / f"orbit_kernel-{key}.so"
-    if library.is_file():
-        return library
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        code, product = Path(folder) / "orbit_kernel.c", Path(folder) / "orbit_kernel.so"
-        code.write_text(source)
-        for tuning in TUNING:
-            command = [compiler, *FLAGS, *tuning, "-o", str(product), str(code)]
-            run = subprocess.run(command, capture_output=True, text=True, timeout=300)
-            if run.returncode == 0:
-                os.replace(product, library)
-                return library
-    raise OSError(f"{compiler} fails: {run.stderr.strip()[-500:]}")
-
-
-def cache_folder() -> Path:
-    """A folder of the user's own, created where it is missing."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = root / "atomlaw"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
-            return folder
-    except OSError:
-        pass
-    # no home that can be written (a container, a batch node): a private folder of this process
-    return Path(tempfile.mkdtemp(prefix="atomlaw-"))
-
-
-def processor() -> str:
-    """What -march=native depends on: the processor's model and its instruction sets."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        told = {line.split(":")[0].strip(): line for line in lines if ":" in line}
-        return "\n".join(told[key] for key in ("model name", "flags") if key in told) or platform.machine()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
