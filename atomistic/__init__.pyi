@@ -15,18 +15,22 @@ from .crystal import (
     relax_positions,
 )
 from .descriptors import Descriptors
-from .dynamics import DynamicsFailed, ThermalStress, thermal_stress
+from .dynamics import ThermalCell, ThermalStress, npt_average, thermal_stress
 from .elasticity import elastic_constants
 from .ensemble import EnsemblePrediction, PotentialEnsemble
+from .guards import DynamicsFailed, UncertainStructure, UncertainStructureWarning, UncertaintyGuard, guarded_run
 from .neighbours import NeighbourTable, neighbour_table
 from .network import Network
 from .network_file import NetworkFileError
+from .phonons import phonon_frequencies
 from .potential import NeuralPotential, Prediction, UnknownElement, predict_all
 from .reference import ElementNotCovered, UnknownReference, reference_calculator, reference_names
-from .symmetry_functions import SymmetryFunctions
+from .second_derivatives import hessian, hessian_operator, hessian_vector_product, internal_strain
+from .strain_derivatives import MetricDerivatives, metric_derivatives
+from .symmetry_functions import SymmetryFunction, SymmetryFunctions
 from .time_series import TimeAverage, time_average
 from .training import Training, TrainingFailed, TrainingSettings, train
-from .training_rows import InvalidTrainingData
+from .training_rows import InvalidTrainingData, check_labels
 from .units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 
 __all__ = [
@@ -44,6 +48,7 @@ __all__ = [
     "InvalidStructure",
     "InvalidTrainingData",
     "LabelFailed",
+    "MetricDerivatives",
     "NeighbourTable",
     "Network",
     "NetworkFileError",
@@ -53,23 +58,37 @@ __all__ = [
     "Prediction",
     "RelaxationFailed",
     "RelaxedCrystal",
+    "SymmetryFunction",
     "SymmetryFunctions",
+    "ThermalCell",
     "ThermalStress",
     "TimeAverage",
     "Training",
     "TrainingFailed",
     "TrainingSettings",
+    "UncertainStructure",
+    "UncertainStructureWarning",
+    "UncertaintyGuard",
     "UnknownElement",
     "UnknownReference",
     "check_crystal",
+    "check_labels",
     "default_groups",
     "deform",
     "elastic_constants",
     "first_piola",
+    "guarded_run",
+    "hessian",
+    "hessian_operator",
+    "hessian_vector_product",
+    "internal_strain",
     "label",
     "label_configurations",
+    "metric_derivatives",
     "nearest_distance",
     "neighbour_table",
+    "npt_average",
+    "phonon_frequencies",
     "predict_all",
     "primitive_cell",
     "reference_calculator",

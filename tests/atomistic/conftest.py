@@ -15,13 +15,20 @@ def random_potential(
 ) -> atomistic.NeuralPotential:
     """A potential with random weights; its forces are of the order of an eV/A."""
     descriptors = atomistic.SymmetryFunctions.spread(numbers, nearest=nearest, cutoff=cutoff, radial=6, angular=3)
+    return random_networks(descriptors, seed=seed)
+
+
+def random_networks(descriptors: atomistic.Descriptors, *, seed: int, scale: float = 1.0) -> atomistic.NeuralPotential:
+    """Random weights on any descriptors; `scale` is that of the first layer's."""
     generator = np.random.default_rng(seed)
 
-    def layer(inputs: int, outputs: int) -> tuple[torch.Tensor, torch.Tensor]:
-        weight = generator.normal(0.0, inputs**-0.5, (outputs, inputs))
+    def layer(inputs: int, outputs: int, scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+        weight = generator.normal(0.0, scale * inputs**-0.5, (outputs, inputs))
         return torch.from_numpy(weight), torch.from_numpy(generator.normal(0.0, 0.5, outputs))
 
-    networks = {z: Network((layer(descriptors.count(z), 8), layer(8, 6), layer(6, 1))) for z in numbers}
+    networks = {
+        z: Network((layer(descriptors.count(z), 8, scale), layer(8, 6), layer(6, 1))) for z in descriptors.numbers
+    }
     return atomistic.NeuralPotential(descriptors, networks, {"made by": "tests"})
 
 
