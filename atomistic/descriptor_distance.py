@@ -1,0 +1,269 @@
+r"""How far an atom's neighbourhood lies from those of training: distances in the space of whitened descriptors.
+
+For each element, with mean m and standard deviations s of the descriptors G over the training atoms, and the eigenvalues l_k and
+eigenvectors V of their correlation matrix,
+
+    z = V^T ((G - m) / s) / sqrt(l + floor max(l)),
+
+so that the training data are near unit variance in every direction that they explore, and a departure along one that they do not
+counts for up to 1 / sqrt(floor). The distances are
+
+    nearest neighbour   d_i = min_t |z_i - z_t|          over training atoms t of the same element,
+    Mahalanobis         d_i = |z_i|                      = sqrt((G - m)^T C^-1 (G - m)) with the regularised covariance C
+
+(Mahalanobis, Proc. Natl. Inst. Sci. India 2 (1936) 49; in chemistry Janet and others, Chem. Sci. 10 (2019) 7913). They cost one
+evaluation of the descriptors, no more potentials and no derivative, and say nothing of energies or stress.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.data import chemical_symbols
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from atomistic.neighbours import neighbour_table
+from atomistic.potential import NeuralPotential, Prediction
+from atomistic.uncertainty import InvalidEstimator, Uncertainty, prefixed, with_prefix
+
+FLOOR: Final = 1e-4
+MINIMUM_ATOMS: Final = 4
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """z = (G - mean) @ transform for one element."""
+
+    mean: Float[ndarray, "functions"]
+    transform: Float[ndarray, "functions directions"]
+
+    @classmethod
+    def fit(cls, descriptors: Float[ndarray, "atoms functions"], floor: float) -> Self:
+        """From the descriptors of the training atoms. Descriptors that never change there get the smallest scale of the others."""
+        mean = descriptors.mean(0)
+        scale = descriptors.std(0)
+        changing = scale > 1e-12 * max(1e-300, scale.max())
+        if not changing.any():
+            raise InvalidEstimator(
+                "all training atoms have the same descriptors, no distance can be measured in them; add other structures"
+            )
+        scale = np.where(changing, scale, scale[changing].min())
+        standard = (descriptors - mean) / scale
+        eigenvalues, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+        return cls(mean, (vectors / np.sqrt(np.maximum(eigenvalues, 0.0) + floor * eigenvalues[-1])) / scale[:, None])
+
+    def __call__(self, descriptors: Float[ndarray, "atoms functions"]) -> Float[ndarray, "atoms directions"]:
+        """z of each atom."""
+        return np.asarray((descriptors - self.mean) @ self.transform)
+
+
+def atomic_descriptors(
+    potential: NeuralPotential, atoms: Atoms
+) -> dict[int, tuple[Int[ndarray, "own"], Float[ndarray, "own functions"]]]:
+    """For each element of a structure, its atoms and their descriptors.
+
+    Raises:
+        UnknownElement: where an element is not known.
+    """
+    potential.check_elements(atoms)
+    table = neighbour_table(atoms, potential.cutoff)
+    answer = {}
+    for number in sorted(set(atoms.numbers.tolist())):
+        own = np.flatnonzero(atoms.numbers == number)
+        rows = torch.from_numpy(own)
+        with torch.no_grad():
+            values: Tensor = potential.descriptors.values(
+                number, table.vectors[rows], table.neighbour_numbers[rows], table.mask[rows]
+            )
+        answer[number] = (own, values.numpy())
+    return answer
+
+
+def training_descriptors(
+    potential: NeuralPotential, structures: Sequence[Atoms]
+) -> dict[int, Float[ndarray, "atoms functions"]]:
+    """Descriptors of all atoms of each element.
+
+    Raises:
+        InvalidEstimator: where an element of the potential has too few atoms in the structures.
+        UnknownElement: where an element is not known.
+    """
+    parts: dict[int, list[ndarray]] = {number: [] for number in potential.descriptors.numbers}
+    for atoms in structures:
+        for number, (_, values) in atomic_descriptors(potential, atoms).items():
+            parts[number].append(values)
+    for number, own in parts.items():
+        count = sum(map(len, own))
+        if count < MINIMUM_ATOMS:
+            raise InvalidEstimator(
+                f"{count} atoms of {chemical_symbols[number]} in {len(structures)} structures, expected at least "
+                f"{MINIMUM_ATOMS}: give the structures that the potential was trained on"
+            )
+    return {number: np.concatenate(own) for number, own in parts.items()}
+
+
+@dataclass(frozen=True)
+class MahalanobisDistance:
+    """|z| of each atom: the distance from the middle of the training data in units of their spread.
+
+    Attributes:
+        potential: whose errors are estimated.
+        whitenings: of each element, keyed by atomic number.
+    """
+
+    kind: ClassVar[str] = "Mahalanobis distance"
+
+    potential: NeuralPotential
+    whitenings: dict[int, Whitening]
+
+    @classmethod
+    def fit(cls, potential: NeuralPotential, structures: Sequence[Atoms], *, floor: float = FLOOR) -> Self:
+        """From the training structures; labels are not looked at.
+
+        Raises:
+            InvalidEstimator: for too few atoms of an element, or a floor that is not positive.
+        """
+        descriptors = training_descriptors(potential, structures)
+        return cls(potential, {number: Whitening.fit(own, _positive(floor)) for number, own in descriptors.items()})
+
+    def evaluate(self, atoms: Atoms) -> Uncertainty:
+        """The distance of each atom, without a unit."""
+        distance = np.empty(len(atoms))
+        for number, (own, values) in atomic_descriptors(self.potential, atoms).items():
+            distance[own] = np.linalg.norm(self.whitenings[number](values), axis=1)
+        return Uncertainty(None, None, None, distance)
+
+    def predict(self, atoms: Atoms) -> tuple[Prediction, Uncertainty]:
+        """The potential's prediction and the distances."""
+        return self.potential.predict(atoms), self.evaluate(atoms)
+
+    def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
+        """Header and arrays of the potential and the whitenings."""
+        header, arrays = self.potential.contents()
+        return {"potential": header}, prefixed("potential/", arrays) | _whitening_arrays(self.whitenings)
+
+    @classmethod
+    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
+        """The estimator that `contents` described."""
+        potential = NeuralPotential.from_contents(header["potential"], with_prefix("potential/", arrays))
+        return cls(potential, _whitenings(potential, arrays))
+
+
+@dataclass(frozen=True)
+class NearestNeighbourDistance:
+    """|z - z_t| to the nearest training atom t of the same element.
+
+    Attributes:
+        potential: whose errors are estimated.
+        whitenings: of each element, keyed by atomic number.
+        references: z_t of the training atoms kept of each element.
+    """
+
+    kind: ClassVar[str] = "nearest-neighbour distance"
+
+    potential: NeuralPotential
+    whitenings: dict[int, Whitening]
+    references: dict[int, Float[ndarray, "kept directions"]]
+
+    @classmethod
+    def fit(
+        cls, potential: NeuralPotential, structures: Sequence[Atoms], *, floor: float = FLOOR, references: int = 2000
+    ) -> Self:
+        """From the training structures; labels are not looked at.
+
+        Of more than `references` atoms of an element those are kept that a farthest-point selection takes: no atom left out is
+        farther from a kept one than the kept ones are from each other.
+
+        Raises:
+            InvalidEstimator: for too few atoms of an element, a floor that is not positive, or no references.
+        """
+        if references < 1:
+            raise InvalidEstimator(f"references = {references}, expected a positive number")
+        descriptors = training_descriptors(potential, structures)
+        whitenings = {number: Whitening.fit(own, _positive(floor)) for number, own in descriptors.items()}
+        kept = {number: farthest_points(whitenings[number](own), references) for number, own in descriptors.items()}
+        return cls(potential, whitenings, kept)
+
+    def evaluate(self, atoms: Atoms) -> Uncertainty:
+        """The distance of each atom, without a unit."""
+        distance = np.empty(len(atoms))
+        for number, (own, values) in atomic_descriptors(self.potential, atoms).items():
+            distance[own] = nearest(self.whitenings[number](values), self.references[number])
+        return Uncertainty(None, None, None, distance)
+
+    def predict(self, atoms: Atoms) -> tuple[Prediction, Uncertainty]:
+        """The potential's prediction and the distances."""
+        return self.potential.predict(atoms), self.evaluate(atoms)
+
+    def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
+        """Header and arrays of the potential, the whitenings and the references."""
+        header, arrays = self.potential.contents()
+        arrays = prefixed("potential/", arrays) | _whitening_arrays(self.whitenings)
+        return {"potential": header}, arrays | {f"{z}.references": points for z, points in self.references.items()}
+
+    @classmethod
+    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
+        """The estimator that `contents` described."""
+        potential = NeuralPotential.from_contents(header["potential"], with_prefix("potential/", arrays))
+        whitenings = _whitenings(potential, arrays)
+        references = {number: arrays[f"{number}.references"] for number in whitenings}
+        for number, whitening in whitenings.items():
+            if references[number].ndim != 2 or references[number].shape[1] != whitening.transform.shape[1]:
+                raise ValueError(f"references of shape {references[number].shape} do not fit their whitening")
+        return cls(potential, whitenings, references)
+
+
+def nearest(
+    points: Float[ndarray, "points directions"], references: Float[ndarray, "kept directions"]
+) -> Float[ndarray, "points"]:
+    """Distance of each point to the nearest reference.
+
+    Brute force by one matrix product: in a hundred dimensions a tree visits all its leaves. The product's cancellation decides at most
+    between neighbours that are equally near; the distance itself is computed from the difference.
+    """
+    half_squares = 0.5 * np.square(references).sum(1)
+    chosen = np.argmin(half_squares - points @ references.T, axis=1)
+    return np.asarray(np.linalg.norm(points - references[chosen], axis=1))
+
+
+def farthest_points(points: Float[ndarray, "points directions"], count: int) -> Float[ndarray, "kept directions"]:
+    """At most `count` of the points, each the farthest from those before it; the first is the one nearest to the mean."""
+    if len(points) <= count:
+        return points
+    squares = np.square(points).sum(1)
+    kept = [int(np.argmin(np.square(points - points.mean(0)).sum(1)))]
+    distance = np.full(len(points), np.inf)
+    for _ in range(count - 1):
+        last = kept[-1]
+        distance = np.minimum(distance, squares + squares[last] - 2.0 * (points @ points[last]))
+        kept.append(int(np.argmax(distance)))
+    return points[kept]
+
+
+def _positive(floor: float) -> float:
+    if not floor > 0.0:
+        raise InvalidEstimator(f"floor = {floor}, expected a positive fraction of the largest eigenvalue")
+    return floor
+
+
+def _whitening_arrays(whitenings: Mapping[int, Whitening]) -> dict[str, ndarray]:
+    arrays: dict[str, ndarray] = {}
+    for number, whitening in whitenings.items():
+        arrays |= {f"{number}.mean": whitening.mean, f"{number}.transform": whitening.transform}
+    return arrays
+
+
+def _whitenings(potential: NeuralPotential, arrays: Mapping[str, ndarray]) -> dict[int, Whitening]:
+    answer = {}
+    for number in potential.descriptors.numbers:
+        mean, transform = arrays[f"{number}.mean"], arrays[f"{number}.transform"]
+        functions = potential.descriptors.count(number)
+        if mean.shape != (functions,) or transform.shape != (functions, functions):
+            raise ValueError(f"a whitening of shapes {mean.shape}, {transform.shape} for {functions} descriptors")
+        answer[number] = Whitening(mean, transform)
+    return answer
