@@ -1,5 +1,6 @@
 from .body_ordered import BodyOrdered
 from .calculator import InvalidStructure, NeuralCalculator
+from .calibration import CalibratedUncertainty, InvalidCalibrationData, calibrate
 from .cauchy_born import CauchyBorn, CauchyBornResponse, InvalidDeformation
 from .configurations import ConfigurationGroup, LabelFailed, default_groups, label, label_configurations
 from .crystal import (
@@ -14,11 +15,15 @@ from .crystal import (
     relax_crystal,
     relax_positions,
 )
+from .descriptor_distance import MahalanobisDistance, NearestNeighbourDistance
 from .descriptors import Descriptors
 from .dynamics import ThermalCell, ThermalStress, npt_average, thermal_stress
 from .elasticity import elastic_constants
 from .ensemble import EnsemblePrediction, PotentialEnsemble
 from .guards import DynamicsFailed, UncertainStructure, UncertainStructureWarning, UncertaintyGuard, guarded_run
+from .laplace import LastLayerLaplace
+from .n2p2 import read_n2p2
+from .n2p2_writer import NotInN2P2Format, write_n2p2
 from .neighbours import NeighbourTable, neighbour_table
 from .network import Network
 from .network_file import NetworkFileError
@@ -31,11 +36,14 @@ from .symmetry_functions import SymmetryFunction, SymmetryFunctions
 from .time_series import TimeAverage, time_average
 from .training import Training, TrainingFailed, TrainingSettings, train
 from .training_rows import InvalidTrainingData, check_labels
+from .uncertain_calculator import UncertainCalculator
+from .uncertainty import EnsembleSpread, InvalidEstimator, Uncertainty, UncertaintyEstimator
 from .units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 
 __all__ = [
     "EV_PER_CUBIC_ANGSTROM_IN_GPA",
     "BodyOrdered",
+    "CalibratedUncertainty",
     "CauchyBorn",
     "CauchyBornResponse",
     "ConfigurationGroup",
@@ -43,17 +51,24 @@ __all__ = [
     "DynamicsFailed",
     "ElementNotCovered",
     "EnsemblePrediction",
+    "EnsembleSpread",
+    "InvalidCalibrationData",
     "InvalidCrystal",
     "InvalidDeformation",
+    "InvalidEstimator",
     "InvalidStructure",
     "InvalidTrainingData",
     "LabelFailed",
+    "LastLayerLaplace",
+    "MahalanobisDistance",
     "MetricDerivatives",
+    "NearestNeighbourDistance",
     "NeighbourTable",
     "Network",
     "NetworkFileError",
     "NeuralCalculator",
     "NeuralPotential",
+    "NotInN2P2Format",
     "PotentialEnsemble",
     "Prediction",
     "RelaxationFailed",
@@ -66,11 +81,15 @@ __all__ = [
     "Training",
     "TrainingFailed",
     "TrainingSettings",
+    "UncertainCalculator",
     "UncertainStructure",
     "UncertainStructureWarning",
+    "Uncertainty",
+    "UncertaintyEstimator",
     "UncertaintyGuard",
     "UnknownElement",
     "UnknownReference",
+    "calibrate",
     "check_crystal",
     "check_labels",
     "default_groups",
@@ -91,6 +110,7 @@ __all__ = [
     "phonon_frequencies",
     "predict_all",
     "primitive_cell",
+    "read_n2p2",
     "reference_calculator",
     "reference_names",
     "relax_crystal",
@@ -98,4 +118,5 @@ __all__ = [
     "thermal_stress",
     "time_average",
     "train",
+    "write_n2p2",
 ]
