@@ -32,6 +32,21 @@ def random_networks(descriptors: atomistic.Descriptors, *, seed: int, scale: flo
     return atomistic.NeuralPotential(descriptors, networks, {"made by": "tests"})
 
 
+DESCRIPTORS = ("wide", "narrow", "body-ordered")
+"""Kinds of descriptors: symmetry functions with angular parts G5 or G4, and the body-ordered set."""
+
+
+def random_potential_of(kind: str, numbers: tuple[int, ...], *, seed: int = 1) -> atomistic.NeuralPotential:
+    """A random potential with descriptors of a kind, cutoff 4.6 A."""
+    if kind == "body-ordered":
+        ordered = atomistic.BodyOrdered(numbers, cutoff=4.6, angular_cutoff=4.2, radial=6, angular=4, degree=3)
+        return random_networks(ordered, seed=seed, scale=0.3)
+    functions = atomistic.SymmetryFunctions.spread(
+        numbers, nearest=2.35, cutoff=4.6, radial=6, angular=2, angular_kind=kind
+    )
+    return random_networks(functions, seed=seed)
+
+
 @pytest.fixture(scope="session")
 def silicon() -> Atoms:
     return bulk("Si", a=5.43)
