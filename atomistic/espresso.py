@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ SHIFTED = 1
 """Quantum ESPRESSO's word for a mesh moved by half a step along a reciprocal vector."""
 
 NOT_CONVERGED = "convergence NOT achieved"
+
+ATTEMPTS = 6
+"""Debian's pw.x 6.7 with OpenBLAS dies of a segmentation fault in the first second of some runs, which succeed when repeated."""
 
 
 class EspressoMissing(RuntimeError):
@@ -151,12 +155,18 @@ class QuantumEspresso(Calculator):
         super().calculate(atoms, properties, system_changes)
         structure: Any = self.atoms
         with tempfile.TemporaryDirectory(prefix="espresso-") as directory:
-            solver = self.solver(structure, directory)
             output = Path(directory) / "espresso.pwo"
-            try:
-                solver.calculate(structure, self.implemented_properties, all_changes)
-            except (subprocess.CalledProcessError, KeyError, IndexError, StopIteration, ValueError) as error:
-                raise _failure(structure, output) from error
+            for attempt in range(ATTEMPTS):
+                solver = self.solver(structure, directory)
+                try:
+                    solver.calculate(structure, self.implemented_properties, all_changes)
+                except subprocess.CalledProcessError as error:
+                    if error.returncode != -signal.SIGSEGV or attempt == ATTEMPTS - 1:
+                        raise _failure(structure, output) from error
+                except (KeyError, IndexError, StopIteration, ValueError) as error:
+                    raise _failure(structure, output) from error
+                else:
+                    break
             if NOT_CONVERGED in output.read_text() or not {"energy", "forces", "stress"} <= {*solver.results}:
                 raise _failure(structure, output)
             self.results = {name: solver.results[name] for name in self.implemented_properties}

@@ -68,12 +68,12 @@ def rattled(atoms: Atoms, generator: np.random.Generator, deviation: float) -> A
 
 
 def primitive(largest: float, displacement: float) -> Build:
-    """Strained 2-atom cells, every other one of them symmetric; the second atom moved by up to `displacement`."""
+    """Strained 2-atom cells, every other one of the first fifty and all later ones symmetric; the second atom moved."""
 
     def build(k: int, _: int, generator: np.random.Generator) -> Atoms:
         cell = bulk("Si", a=LATTICE_CONSTANT)
         move = np.zeros(3)
-        if k % 2:
+        if k % 2 == 1 or k >= 50:
             strain, axis = orthorhombic_strain(generator, largest)
             move[axis] = generator.uniform(-displacement, displacement)
         else:
@@ -112,13 +112,27 @@ def primitive_16() -> Atoms:
     return bulk("Si", a=LATTICE_CONSTANT).repeat(2)
 
 
-def cubic_64() -> Atoms:
-    return cubic_8().repeat(2)
+def two_fold_64(k: int, count: int, generator: np.random.Generator) -> Atoms:
+    """Cells of 64 atoms, rattled as at some hundred kelvin but so that the three two-fold axes through an atom remain.
+
+    The symmetry leaves one k-point of four, without which these cells would cost as much as all others together.
+    """
+    atoms = cubic_8().repeat(2)
+    sites = np.round(atoms.get_scaled_positions() * 8).astype(int) % 8
+    number = {tuple(site): i for i, site in enumerate(sites)}
+    moves = generator.normal(0.0, 1.0, sites.shape)
+    even = np.zeros_like(moves)
+    for signs in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)):
+        image = [number[tuple(site)] for site in (sites * signs) % 8]
+        even[image] += 0.5 * moves * signs  # The mean of four has half the deviation
+    stretched = atomistic.deform(atoms, np.diag(np.exp(generator.uniform(-0.03, 0.03, 3))))
+    stretched.positions += even * (0.06 + 0.04 * (k + 0.5) / count)
+    return stretched
 
 
 def beta_tin(k: int, _: int, generator: np.random.Generator) -> Atoms:
-    """Body-centred tetragonal cells of two atoms; the first half perfect over volume and c/a, the others strained and rattled."""
-    perfect = k % 2 == 0
+    """Body-centred tetragonal cells of two atoms; perfect over volume and c/a, or strained and rattled."""
+    perfect = k % 2 == 0 or k >= 26
     volume = generator.uniform(12.6, 18.0)  # A^3 an atom; equilibrium is near 15.3
     ratio = generator.uniform(0.48, 0.64)
     a = np.cbrt(4.0 * volume / ratio)
@@ -134,7 +148,7 @@ def simple_cubic(k: int, _: int, generator: np.random.Generator) -> Atoms:
     """One atom at many volumes, and cells of eight that are strained and rattled."""
     volume = generator.uniform(13.0, 19.5)  # A^3 an atom; equilibrium is near 16.2
     atoms = bulk("Si", "sc", a=np.cbrt(volume))
-    if k % 2 == 0:
+    if k % 2 == 0 or k >= 12:
         return atoms
     return rattled(
         atomistic.deform(atoms.repeat(2), expm(log_strain(generator, 0.03))), generator, generator.uniform(0.02, 0.15)
@@ -142,7 +156,7 @@ def simple_cubic(k: int, _: int, generator: np.random.Generator) -> Atoms:
 
 
 def vacancy(cell: Callable[[], Atoms]) -> Build:
-    """One atom taken out, its neighbours moved by up to 0.3 A towards or from the hole, strained and rattled."""
+    """One atom taken out, its neighbours moved by up to 0.3 A towards or from the hole; every other one rattled."""
 
     def build(k: int, _: int, generator: np.random.Generator) -> Atoms:
         atoms = cell()
@@ -152,8 +166,9 @@ def vacancy(cell: Callable[[], Atoms]) -> Build:
         inwards = -vectors[near - 1] / distance[near - 1, None]
         atoms.positions[near] += inwards * generator.uniform(-0.1, 0.3)
         del atoms[0]
-        if k == 0:
-            return atoms
+        if k % 2 == 0:
+            stretch = np.exp(generator.uniform(-0.03, 0.03, 3)) if k else np.ones(3)
+            return atomistic.deform(atoms, np.diag(stretch))
         atoms = atomistic.deform(atoms, expm(log_strain(generator, 0.03)))
         return rattled(atoms, generator, generator.uniform(0.01, 0.10))
 
@@ -162,7 +177,7 @@ def vacancy(cell: Callable[[], Atoms]) -> Build:
 
 def surface(k: int, _: int, generator: np.random.Generator) -> Atoms:
     """Slabs of eight layers with 9 A of vacuum: (111) cut between double layers, (100) as cut, (100) with (2x1) dimers."""
-    kind = k % 3
+    kind = k if k < 3 else k % 2
     if kind == 0:
         slab = diamond111("Si", size=(1, 1, 10), a=LATTICE_CONSTANT, vacuum=0.0)
         height = np.argsort(slab.positions[:, 2])
@@ -191,16 +206,16 @@ def dimerised(slab: Atoms) -> Atoms:
 
 
 GROUPS = (
-    Group("slightly strained", 60, primitive(0.015, 0.03)),
-    Group("strained primitive", 110, primitive(0.08, 0.08)),
-    Group("equation of state", 20, equation_of_state),
-    Group("rattled 8", 75, supercell(cubic_8, 0.07, (0.01, 0.15))),
-    Group("rattled 16", 10, supercell(primitive_16, 0.04, (0.03, 0.12)), 0.1),
-    Group("beta-tin", 34, beta_tin),
-    Group("simple cubic", 24, simple_cubic),
-    Group("vacancy", 10, vacancy(primitive_16), 0.1),
-    Group("surface", 11, surface, 0.1),
-    Group("rattled 64", 1, supercell(cubic_64, 0.02, (0.06, 0.10)), 0.7),
+    Group("slightly strained", 66, primitive(0.015, 0.03)),
+    Group("strained primitive", 130, primitive(0.08, 0.08)),
+    Group("equation of state", 30, equation_of_state),
+    Group("rattled 8", 60, supercell(cubic_8, 0.07, (0.01, 0.15))),
+    Group("rattled 16", 4, supercell(primitive_16, 0.04, (0.03, 0.12)), 0.1),
+    Group("beta-tin", 40, beta_tin),
+    Group("simple cubic", 28, simple_cubic),
+    Group("vacancy", 6, vacancy(primitive_16), 0.1),
+    Group("surface", 9, surface, 0.1),
+    Group("rattled 64", 3, two_fold_64, 0.3),
 )
 
 
