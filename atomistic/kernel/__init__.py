@@ -1,0 +1,53 @@
+"""Compiled evaluation of potentials: descriptors, networks, forces and virial in one C kernel, built at first use (`atomistic.compiler`).
+
+The C text of a kernel is made for a set of descriptors: dimensions are constants and the four-body polynomials are written out. Weights
+are data. The same functions serve LAMMPS: they take rows of neighbours and the positions of atoms and ghosts.
+"""
+
+import os
+import subprocess
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from cffi import FFI
+
+from atomistic.body_ordered import BodyOrdered
+from atomistic.compiler import KernelUnavailable, load_library
+from atomistic.kernel import body_ordered
+from atomistic.kernel.body_ordered import BodyOrderedKernel
+from atomistic.kernel.networks import ACTIVATION_CODES
+from atomistic.network import Network
+
+NO_KERNEL_VARIABLE: Final = "ATOMLAW_TORCH_POTENTIALS"
+"""Environment variable that, set to anything, keeps potentials on torch."""
+
+
+def kernel_for(descriptors: Any, networks: Mapping[int, Network]) -> BodyOrderedKernel | None:
+    """The networks bound to their compiled kernel.
+
+    None where torch must do: descriptors or activations without a kernel, weights on another device than the CPU, the environment variable
+    `NO_KERNEL_VARIABLE`, or a kernel that cannot be built (with the warning `KernelUnavailable`, once).
+    """
+    known = all(set(network.activations) <= set(ACTIVATION_CODES) for network in networks.values())
+    on_cpu = all(tensor.device.type == "cpu" for network in networks.values() for tensor in network.parameters)
+    if not isinstance(descriptors, BodyOrdered) or not known or not on_cpu or NO_KERNEL_VARIABLE in os.environ:
+        return None
+    library = loaded("body_ordered", body_ordered.source(descriptors), body_ordered.INTERFACE)
+    return None if library is None else BodyOrderedKernel(*library, descriptors, networks)
+
+
+@cache
+def loaded(name: str, source: str, interface: str) -> tuple[Any, FFI] | None:
+    """The library of a source; None with a warning where it cannot be built."""
+    try:
+        return load_library(name, source, interface)
+    except (OSError, subprocess.SubprocessError) as error:
+        warnings.warn(
+            f"the C kernel of the potential could not be built ({error}); it runs on torch, a hundred times slower: install a C "
+            f"compiler (or name one in CC), or set {NO_KERNEL_VARIABLE}=1 to silence this",
+            KernelUnavailable,
+            stacklevel=2,
+        )
+        return None

@@ -1,0 +1,177 @@
+"""The body-ordered descriptors in C (body_ordered.c): its generated part, and what it is called with."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from cffi import FFI
+from jaxtyping import Float, Int, Int32
+from numpy import ndarray
+
+from atomistic.body_ordered import BodyOrdered
+from atomistic.kernel import networks as packing
+from atomistic.kernel.four_body import four_body_source
+from atomistic.neighbour_list import NeighbourRows, overlap
+from atomistic.network import Network
+
+FOLDER: Final = Path(__file__).parent
+BLOCK: Final = 8
+"""Functions and channels are filled up to multiples of this, as in body_ordered.c."""
+
+CUTOFFS: Final = {"cosine": "cosine_cutoff", "tanh3": "tanh3_cutoff", "polynomial": "polynomial_cutoff"}
+
+INTERFACE: Final = (
+    packing.INTERFACE
+    + """
+typedef struct {
+    double cutoff, angular_cutoff;
+    const double *mix;
+    const double *transposed_mix;
+    int64_t inputs;
+    const int32_t *source;
+    const atomic_network *networks;
+} body_ordered_model;
+int64_t body_ordered_evaluate(const body_ordered_model *model, const neighbour_rows *rows, int64_t atoms, int64_t owners,
+                              int64_t threads, double *energies, double *forces, double *virial);
+int64_t body_ordered_lanes(void);
+"""
+)
+
+
+def filled(count: int) -> int:
+    """`count` up to the next multiple of a block."""
+    return -(-count // BLOCK) * BLOCK
+
+
+def mixes(descriptors: BodyOrdered) -> bool:
+    """Whether the channels are anything but one an element and Chebyshev function."""
+    channels = np.array(descriptors.channels).reshape(len(descriptors.channels), -1)
+    return not np.array_equal(channels, np.eye(channels.shape[1]))
+
+
+def places(descriptors: BodyOrdered) -> Int[ndarray, "channels"]:
+    """Where each channel stands among the filled-up ones."""
+    channels = np.arange(len(descriptors.channels))
+    if mixes(descriptors):
+        return channels
+    return channels // descriptors.angular * filled(descriptors.angular) + channels % descriptors.angular
+
+
+def block_pairs(descriptors: BodyOrdered) -> list[tuple[int, int]]:
+    """Pairs of blocks that hold all products of channels in equal places; empty where a product joins different places."""
+    ends = places(descriptors)[np.array(descriptors.pairs)]
+    if (ends[:, 0] % BLOCK != ends[:, 1] % BLOCK).any():
+        return []
+    return sorted({(int(a), int(b)) for a, b in ends // BLOCK})
+
+
+def source(descriptors: BodyOrdered) -> str:
+    """The C source for a set of descriptors, its dimensions written into it."""
+    elements, degree = len(descriptors.numbers), descriptors.degree
+    pairs = block_pairs(descriptors)
+    orders = [(n, m) for n in range(1, degree + 1) for m in range(-n, n + 1)]
+    norms = [
+        math.sqrt((2 - (m == 0)) * math.factorial(n - abs(m)) / math.factorial(n + abs(m)))
+        * math.prod(range(1, 2 * abs(m), 2))
+        for n, m in orders
+    ]
+    macros = {
+        "ELEMENTS": elements,
+        "RADIAL": descriptors.radial,
+        "ANGULAR": descriptors.angular,
+        "DEGREE": degree,
+        "CHANNELS": len(descriptors.channels) if mixes(descriptors) else 0,
+        "CUTOFF": CUTOFFS[descriptors.cutoff_function],
+        "TRIPLES": len(descriptors.triples),
+        "BLOCK_PAIRS": len(pairs),
+        "PAIRS": "{" + ", ".join(f"{{{a}, {b}}}" for a, b in pairs) + "}",
+        "NORMS": "{" + ", ".join(map(repr, norms)) + "}",
+    }
+    defines = "".join(f"#define {name} {value}\n" for name, value in macros.items())
+    texts = [(FOLDER / name).read_text() for name in ("vectors.h", "network.h", "environment.h")]
+    generated = four_body_source(descriptors.triples)
+    return "\n".join([defines, *texts, generated, (FOLDER / "body_ordered.c").read_text()])
+
+
+def places_of_descriptors(descriptors: BodyOrdered, lanes: int) -> Int[ndarray, "functions"]:
+    """Where each descriptor stands in the kernel's own order, filled up to whole vectors."""
+    elements, degree, angular = len(descriptors.numbers), descriptors.degree, filled(descriptors.angular)
+    channel = places(descriptors)
+    channels = filled(len(channel)) if mixes(descriptors) else elements * angular
+    two_body = np.arange(elements)[:, None] * filled(descriptors.radial) + np.arange(descriptors.radial)
+    start = elements * filled(descriptors.radial)
+    pairs = block_pairs(descriptors)
+    first, second = channel[np.array(descriptors.pairs)].T
+    orders = np.arange(degree)
+    if pairs:
+        block = np.array([pairs.index((int(a), int(b))) for a, b in zip(first // BLOCK, second // BLOCK, strict=True)])
+        vector = block * (BLOCK // lanes) + first % BLOCK // lanes
+        three_body = (vector[:, None] * degree + orders) * lanes + first[:, None] % lanes
+        four_body_start = start + len(pairs) * degree * BLOCK
+    else:
+        three_body = (orders * channels + first[:, None]) * channels + second[:, None]
+        four_body_start = start + degree * channels * channels
+    triples = np.arange(len(descriptors.triples))[:, None]
+    four_body = (channel // lanes * len(descriptors.triples) + triples) * lanes + channel % lanes
+    return np.concatenate([two_body.ravel(), start + three_body.ravel(), four_body_start + four_body.ravel()])
+
+
+class BodyOrderedKernel:
+    """Networks of body-ordered descriptors laid out for the C kernel; safe from any thread."""
+
+    def __init__(self, library: Any, ffi: FFI, descriptors: BodyOrdered, networks: Mapping[int, Network]) -> None:
+        self._library, self._ffi = library, ffi
+        self._source = places_of_descriptors(descriptors, self._library.body_ordered_lanes()).astype(np.int32)
+        self._networks = packing.PackedNetworks(ffi, [networks[number] for number in descriptors.numbers])
+        self._model = ffi.new("body_ordered_model *")
+        self._model.cutoff, self._model.angular_cutoff = descriptors.cutoff, descriptors.angular_cutoff
+        self._model.inputs = len(self._source)
+        self._model.source = self._source_pointer = ffi.from_buffer("int32_t[]", self._source)
+        self._model.networks = self._networks.address
+        if mixes(descriptors):
+            self._mix = mixing_matrix(descriptors)
+            self._transposed = np.ascontiguousarray(self._mix.T[: len(descriptors.channels)])
+            self._mix_pointers = [ffi.from_buffer("double[]", array) for array in (self._mix, self._transposed)]
+            self._model.mix, self._model.transposed_mix = self._mix_pointers
+
+    def evaluate(
+        self,
+        neighbours: NeighbourRows,
+        positions: Float[ndarray, "all 3"],
+        elements: Int32[ndarray, "atoms"],
+        threads: int,
+    ) -> tuple[Float[ndarray, "atoms"], Float[ndarray, "atoms 3"], Float[ndarray, "3 3"]]:
+        """Energies (eV), forces (eV/A) and virial sum dE/dr (x) r (eV); `elements` are places in the descriptors' `numbers`.
+
+        Raises:
+            InvalidStructure: where atoms are on top of each other.
+        """
+        buffer, count = self._ffi.from_buffer, len(elements)
+        rows = self._ffi.new("neighbour_rows *")
+        kept = [
+            buffer("int64_t[]", neighbours.first),
+            buffer("int32_t[]", neighbours.neighbours),
+            buffer("double[]", positions),
+            buffer("int32_t[]", elements[neighbours.owner] if len(self._networks.address) > 1 else elements),
+            buffer("int32_t[]", neighbours.owner),
+        ]
+        rows.first, rows.neighbours, rows.positions, rows.elements, rows.owner = kept
+        energies, forces, virial = np.empty(count), np.zeros((count, 3)), np.empty((3, 3))
+        outputs = [buffer("double[]", array) for array in (energies, forces, virial)]
+        problem = self._library.body_ordered_evaluate(self._model, rows, count, count, threads, *outputs)
+        if problem == -2:
+            raise MemoryError("no memory for the kernel's workspace")
+        if problem >= 0:
+            raise overlap(neighbours, positions, problem)
+        return energies, forces, virial
+
+
+def mixing_matrix(descriptors: BodyOrdered) -> ndarray:
+    """c[n][a][k] as a matrix from filled-up moments to filled-up channels."""
+    channels = np.array(descriptors.channels)
+    count, elements, angular = channels.shape
+    matrix = np.zeros((elements, filled(angular), filled(count)))
+    matrix[:, :angular, :count] = channels.transpose(1, 2, 0)
+    return matrix.reshape(-1, filled(count))

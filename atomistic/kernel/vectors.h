@@ -1,0 +1,158 @@
+/* Vectors of doubles as long as the machine's own (gcc handles longer ones badly), and elementary functions of them. */
+
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define LANES 8
+#elif defined(__AVX__)
+#define LANES 4
+#else
+#define LANES 2
+#endif
+
+typedef double vd __attribute__((vector_size(8 * LANES)));
+typedef double unaligned_vd __attribute__((vector_size(8 * LANES), aligned(8)));
+typedef int64_t vi __attribute__((vector_size(8 * LANES)));
+
+#define INLINE static inline __attribute__((always_inline))
+/* Left rolled, sums in arrays would live in memory. */
+#define UNROLL _Pragma("GCC unroll 64")
+#define VECTORS(count) (((count) + LANES - 1) / LANES)
+
+INLINE vd splat(double x) { return (vd){0} + x; }
+INLINE vd choose(vi mask, vd a, vd b) { return (vd)((mask & (vi)a) | (~mask & (vi)b)); }
+INLINE vd magnitude(vd x) { return (vd)((vi)x & INT64_MAX); }
+INLINE vd with_sign_of(vd sign, vd x) { return (vd)(((vi)sign & INT64_MIN) | (vi)x); }
+
+INLINE double sum_of_lanes(vd x) {
+    double sum = 0.0;
+    for (int lane = 0; lane < LANES; ++lane) sum += x[lane];
+    return sum;
+}
+
+/* e^-y for y >= 0, to an ulp: -y = k ln 2 + r, |r| <= ln 2 / 2, minimax polynomial of degree 11 (3e-18), 2^k by the exponent. */
+INLINE vd exp_of_minus(vd y) {
+    const vd shift = splat(0x1.8p52);
+    y = choose(y < 700.0, y, splat(700.0)); /* e^-700 = 1e-304 is nothing beside 1, and normal */
+    const vd rounded = y * -0x1.71547652b82fep0 + shift;
+    const vd k = rounded - shift;
+    vd r = -y - k * 0x1.62e42fefa3800p-1;
+    r = r - k * 0x1.ef35793c76730p-45;
+    vd p = splat(2.5110049204818659793e-8);
+    p = p * r + 2.763265472252779189e-7;
+    p = p * r + 2.7557240887229868596e-6;
+    p = p * r + 2.4801485441561312966e-5;
+    p = p * r + 1.9841269890076402829e-4;
+    p = p * r + 1.3888888952352862866e-3;
+    p = p * r + 8.3333333333195896163e-3;
+    p = p * r + 4.166666666648795252e-2;
+    p = p * r + 1.666666666666668082e-1;
+    p = p * r + 0.50000000000000184039;
+    p = p * r + 1.0;
+    p = p * r + 1.0;
+    return (vd)((vi)p + ((vi)rounded << 52));
+}
+
+/* ln x for normal x >= 1: x = 2^k m, m in [sqrt 1/2, sqrt 2), ln m = 2 atanh(f), f = (m - 1) / (m + 1). */
+INLINE vd log_of(vd x) {
+    const vi bits = (vi)x, above = bits - (vi)splat(0.70710678118654752440);
+    const vi k = above >> 52;
+    const vd m = (vd)(bits - (k << 52));
+    const vd f = (m - 1.0) / (m + 1.0), s = f * f;
+    vd p = splat(2.0 / 23.0);
+    p = p * s + 2.0 / 21.0;
+    p = p * s + 2.0 / 19.0;
+    p = p * s + 2.0 / 17.0;
+    p = p * s + 2.0 / 15.0;
+    p = p * s + 2.0 / 13.0;
+    p = p * s + 2.0 / 11.0;
+    p = p * s + 2.0 / 9.0;
+    p = p * s + 2.0 / 7.0;
+    p = p * s + 2.0 / 5.0;
+    p = p * s + 2.0 / 3.0;
+    p = p * s + 2.0;
+    return __builtin_convertvector(k, vd) * 0.69314718055994530942 + f * p;
+}
+
+/* tanh x, its error below an ulp of 1. */
+INLINE vd tanh_of(vd x) {
+    const vd t = exp_of_minus(2.0 * magnitude(x));
+    return with_sign_of(x, (1.0 - t) / (1.0 + t));
+}
+
+/* cos(pi x) and pi sin(pi x) for 0 <= x <= 1: Taylor series of sine and cosine of pi (x - 1/2). */
+INLINE vd cosine_of_half_turn(vd x, vd *pi_sine) {
+    const vd t = (x - 0.5) * 0x1.921fb54442d18p1, s = t * t;
+    vd sine = splat(-1.0 / 25852016738884976640000.0), cosine = splat(1.0 / 1124000727777607680000.0);
+    sine = sine * s + 1.0 / 51090942171709440000.0;
+    sine = sine * s - 1.0 / 121645100408832000.0;
+    sine = sine * s + 1.0 / 355687428096000.0;
+    sine = sine * s - 1.0 / 1307674368000.0;
+    sine = sine * s + 1.0 / 6227020800.0;
+    sine = sine * s - 1.0 / 39916800.0;
+    sine = sine * s + 1.0 / 362880.0;
+    sine = sine * s - 1.0 / 5040.0;
+    sine = sine * s + 1.0 / 120.0;
+    sine = sine * s - 1.0 / 6.0;
+    sine = sine * s + 1.0;
+    cosine = -cosine;
+    cosine = cosine * s + 1.0 / 2432902008176640000.0;
+    cosine = cosine * s - 1.0 / 6402373705728000.0;
+    cosine = cosine * s + 1.0 / 20922789888000.0;
+    cosine = cosine * s - 1.0 / 87178291200.0;
+    cosine = cosine * s + 1.0 / 479001600.0;
+    cosine = cosine * s - 1.0 / 3628800.0;
+    cosine = cosine * s + 1.0 / 40320.0;
+    cosine = cosine * s - 1.0 / 720.0;
+    cosine = cosine * s + 1.0 / 24.0;
+    cosine = cosine * s - 0.5;
+    cosine = cosine * s + 1.0;
+    *pi_sine = 0x1.921fb54442d18p1 * cosine;
+    return -t * sine;
+}
+
+/* f_c(x) and its slope for 0 <= x <= 1 (atomistic/cutoff_functions.py). */
+INLINE vd cosine_cutoff(vd x, vd *slope) {
+    vd pi_sine;
+    const vd cosine = cosine_of_half_turn(x, &pi_sine);
+    *slope = -0.5 * pi_sine;
+    return 0.5 * (cosine + 1.0);
+}
+
+INLINE vd tanh3_cutoff(vd x, vd *slope) {
+    const vd t = tanh_of(1.0 - x);
+    *slope = -3.0 * t * t * (1.0 - t * t);
+    return t * t * t;
+}
+
+INLINE vd polynomial_cutoff(vd x, vd *slope) {
+    const vd rest = 1.0 - x;
+    *slope = -30.0 * x * x * rest * rest;
+    return 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x);
+}
+
+/* Rows become columns: LANES vectors of LANES numbers, by butterflies over blocks of 1, 2, 4. */
+#define BUTTERFLY(rows, step, low, high)                                  \
+    for (int i = 0; i < LANES; ++i)                                       \
+        if (!(i & (step))) {                                              \
+            const vd a = rows[i], b = rows[i + (step)];                   \
+            rows[i] = __builtin_shuffle(a, b, (vi)low);                   \
+            rows[i + (step)] = __builtin_shuffle(a, b, (vi)high);         \
+        }
+
+INLINE void transpose(vd *rows) {
+#if LANES == 8
+    UNROLL BUTTERFLY(rows, 1, ((vi){0, 8, 2, 10, 4, 12, 6, 14}), ((vi){1, 9, 3, 11, 5, 13, 7, 15}))
+    UNROLL BUTTERFLY(rows, 2, ((vi){0, 1, 8, 9, 4, 5, 12, 13}), ((vi){2, 3, 10, 11, 6, 7, 14, 15}))
+    UNROLL BUTTERFLY(rows, 4, ((vi){0, 1, 2, 3, 8, 9, 10, 11}), ((vi){4, 5, 6, 7, 12, 13, 14, 15}))
+#elif LANES == 4
+    UNROLL BUTTERFLY(rows, 1, ((vi){0, 4, 2, 6}), ((vi){1, 5, 3, 7}))
+    UNROLL BUTTERFLY(rows, 2, ((vi){0, 1, 4, 5}), ((vi){2, 3, 6, 7}))
+#else
+    UNROLL BUTTERFLY(rows, 1, ((vi){0, 2}), ((vi){1, 3}))
+#endif
+}
