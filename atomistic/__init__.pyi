@@ -15,6 +15,7 @@ from .crystal import (
     relax_crystal,
     relax_positions,
 )
+from .descriptor_choice import TooFewDescriptors, choose_symmetry_functions
 from .descriptor_distance import MahalanobisDistance, NearestNeighbourDistance
 from .descriptors import Descriptors
 from .dynamics import ThermalCell, ThermalStress, npt_average, thermal_stress
@@ -78,6 +79,7 @@ __all__ = [
     "ThermalCell",
     "ThermalStress",
     "TimeAverage",
+    "TooFewDescriptors",
     "Training",
     "TrainingFailed",
     "TrainingSettings",
@@ -92,6 +94,7 @@ __all__ = [
     "calibrate",
     "check_crystal",
     "check_labels",
+    "choose_symmetry_functions",
     "default_groups",
     "deform",
     "elastic_constants",
