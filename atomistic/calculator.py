@@ -2,31 +2,34 @@
 
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from atomistic.neighbour_list import NeighbourList
 from atomistic.potential import NeuralPotential
 
 
-class InvalidStructure(ValueError):
-    """A structure with numbers that are not finite."""
-
-
 class NeuralCalculator(Calculator):
-    """Energy (eV), forces (eV/A) and stress (eV/A^3, ASE's Voigt order) of a neural potential.
+    """Energy, energies of atoms (eV), forces (eV/A) and stress (eV/A^3, ASE's Voigt order) of a neural potential.
+
+    Attributes:
+        potential: the potential.
+        neighbours: its list of neighbours, kept from step to step as long as it holds.
 
     Raises:
         UnknownElement: for an element the potential was not trained on.
-        InvalidStructure: for positions or a cell with NaN or infinity.
+        InvalidStructure: for positions or a cell with NaN or infinity, and for atoms on top of each other.
     """
 
-    implemented_properties: list[str] = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
+    implemented_properties: list[str] = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012
 
-    def __init__(self, potential: NeuralPotential) -> None:
+    def __init__(self, potential: NeuralPotential, *, skin: float = 0.5, threads: int = 1) -> None:
+        """`skin` (Angstrom) widens the list of neighbours; `threads` share the atoms (one for each 64 at most)."""
         super().__init__()
         self.potential = potential
+        self.threads = threads
+        self.neighbours = NeighbourList(potential.cutoff, skin, threads=threads)
 
     def calculate(
         self,
@@ -34,17 +37,14 @@ class NeuralCalculator(Calculator):
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Compute all properties at once: the forces and the virial come with one backward pass."""
+        """Compute all properties at once: forces and virial cost little beside the energy."""
         super().calculate(atoms, properties, system_changes)
         structure: Any = self.atoms
-        if not (np.isfinite(structure.positions).all() and np.isfinite(structure.cell.array).all()):
-            raise InvalidStructure(
-                "positions or cell contain NaN or infinity; the simulation may have blown up: use a smaller time step"
-            )
-        prediction = self.potential.predict(structure)
+        prediction = self.potential.predict(structure, self.neighbours, threads=self.threads)
         self.results = {
             "energy": prediction.energy,
             "free_energy": prediction.energy,
+            "energies": prediction.energies,
             "forces": prediction.forces,
         }
         if all(structure.pbc):

@@ -107,8 +107,9 @@ def combine(predictions: Sequence[Prediction]) -> EnsemblePrediction:
     energy = np.array([one.energy for one in predictions])
     forces = np.stack([one.forces for one in predictions])
     stress = np.stack([one.stress for one in predictions])
+    energies = np.mean([one.energies for one in predictions], axis=0)
     return EnsemblePrediction(
-        mean=Prediction(float(energy.mean()), forces.mean(0), stress.mean(0)),
+        mean=Prediction(float(energy.mean()), forces.mean(0), stress.mean(0), energies),
         energy_spread=float(energy.std(ddof=1)),
         force_spread=forces.std(0, ddof=1),
         stress_spread=stress.std(0, ddof=1),

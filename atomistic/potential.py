@@ -8,11 +8,14 @@ so it is extensive and invariant under translation, rotation and permutation of 
 derivatives: with the edge vectors r_ij and dE/dr_ij,
 
     f_i = sum_j dE/dr_ij - sum_{j: i is neighbour of j} dE/dr_ji,        sigma V = sum_ij dE/dr_ij (x) r_ij.
+
+Where the descriptors have a compiled kernel (`atomistic.kernel`) it computes predictions on the CPU; torch does elsewhere, with equal numbers.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +27,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from atomistic.descriptors import Descriptors, descriptors_from_header, descriptors_to_header
+from atomistic.kernel import kernel_for
+from atomistic.kernel.body_ordered import BodyOrderedKernel
+from atomistic.neighbour_list import CLOSEST, InvalidStructure, NeighbourList, check_structure
 from atomistic.neighbours import NeighbourTable, neighbour_table
 from atomistic.network import Network
 from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
@@ -38,11 +44,12 @@ class UnknownElement(ValueError):
 
 @dataclass(frozen=True)
 class Prediction:
-    """Energy (eV), forces (eV/A) and Cauchy stress (eV/A^3, tension positive) of one structure."""
+    """Energy (eV), forces (eV/A), Cauchy stress (eV/A^3, tension positive) and atomic energies (eV) of one structure."""
 
     energy: float
     forces: Float[ndarray, "atoms 3"]
     stress: Float[ndarray, "3 3"]
+    energies: Float[ndarray, "atoms"]
 
 
 @dataclass(frozen=True)
@@ -98,25 +105,54 @@ class NeuralPotential:
             energies = energies.index_add(0, rows, network(values))
         return energies
 
-    def predict(self, atoms: Atoms) -> Prediction:
-        """Energy, forces and stress of a structure; the stress is that of a full period of its cell.
+    @cached_property
+    def kernel(self) -> BodyOrderedKernel | None:
+        """The compiled kernel with these weights, packed at first use; None where torch computes predictions."""
+        return kernel_for(self.descriptors, self.networks)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: C structures stay, and are made again at first use."""
+        return {name: value for name, value in self.__dict__.items() if name != "kernel"}
+
+    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None, *, threads: int = 1) -> Prediction:
+        """Energies, forces and stress of a structure; the stress is that of a full period of its cell.
+
+        A series of structures near each other, as in dynamics, shares a list `neighbours` of at least the potential's cutoff. `threads`
+        and the list matter to the compiled kernel only.
 
         Raises:
             UnknownElement: where an element is not known.
+            InvalidStructure: positions or cell are not finite, atoms are on top of each other or too many.
         """
         self.check_elements(atoms)
+        if self.kernel is None:
+            energies, forces, virial = self._by_torch(atoms)
+        else:
+            neighbours = NeighbourList(self.cutoff, skin=0.0) if neighbours is None else neighbours
+            rows, positions = neighbours.update(atoms)
+            elements = np.searchsorted(self.descriptors.numbers, atoms.numbers).astype(np.int32)
+            energies, forces, virial = self.kernel.evaluate(rows, positions, elements, threads)
+        volume = atoms.get_volume() if all(atoms.pbc) else np.inf
+        return Prediction(float(energies.sum()), forces, 0.5 * (virial + virial.T) / volume, energies)
+
+    def _by_torch(
+        self, atoms: Atoms
+    ) -> tuple[Float[ndarray, "atoms"], Float[ndarray, "atoms 3"], Float[ndarray, "3 3"]]:
+        """Energies, forces and virial without the kernel."""
+        check_structure(atoms, self.cutoff)
         table = neighbour_table(atoms, self.cutoff).to(self.device)
         vectors = table.vectors.requires_grad_()
-        energy = self.atomic_energies(table).sum()
-        (pull,) = torch.autograd.grad(energy, vectors)
+        distances = vectors.detach().norm(dim=-1).masked_fill(~table.mask, torch.inf)
+        if (distances < CLOSEST).any():
+            raise InvalidStructure(
+                f"two atoms are {distances.min().item():.3g} A apart, expected at least {CLOSEST:g} A; the structure is wrong or the "
+                "simulation has blown up"
+            )
+        energies = self.atomic_energies(table)
+        (pull,) = torch.autograd.grad(energies.sum(), vectors)
         forces = pull.sum(1).index_add(0, table.index[table.mask], -pull[table.mask])
         virial = torch.einsum("ami,amj->ij", pull, vectors.detach())
-        volume = atoms.get_volume() if all(atoms.pbc) else np.inf
-        return Prediction(
-            energy=energy.item(),
-            forces=forces.cpu().numpy(),
-            stress=(0.5 * (virial + virial.T)).cpu().numpy() / volume,
-        )
+        return energies.detach().cpu().numpy(), forces.cpu().numpy(), virial.cpu().numpy()
 
     def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
         """Header (JSON-able) and arrays that describe the potential in a file."""

@@ -7,8 +7,8 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from atomistic.calculator import InvalidStructure
 from atomistic.calibration import CalibratedUncertainty
+from atomistic.neighbour_list import InvalidStructure
 
 
 class UncertainCalculator(Calculator):

@@ -469,9 +469,12 @@ done:
     return 0;
 }
 
+/* A thread takes as long to start as some dozen atoms. */
+enum { FEWEST = 64 };
+
 /* Energies (atoms) of the atoms 0 ... atoms - 1, forces (owners, 3) and virial (9) sum dE/dr (x) r of their sum; forces are added to
  * what is there. Returns -1; -2 where memory is short; else the place in the list of a neighbour closer than CLOSEST to its atom,
- * or at no number. The result depends on the number of threads in its last digits, on nothing else. */
+ * or at no number. Each thread has at least FEWEST atoms; their number changes the last digits. */
 int64_t body_ordered_evaluate(const body_ordered_model *model, const neighbour_rows *rows, int64_t atoms, int64_t owners,
                               int64_t threads, double *energies, double *forces, double *virial) {
     int64_t longest = 0;
@@ -479,7 +482,7 @@ int64_t body_ordered_evaluate(const body_ordered_model *model, const neighbour_r
         const int64_t length = rows->first[i + 1] - rows->first[i];
         longest = length > longest ? length : longest;
     }
-    threads = threads > atoms ? atoms : threads;
+    threads = threads > atoms / FEWEST ? atoms / FEWEST : threads;
     threads = threads < 1 ? 1 : threads;
     share *shares = 0;
     pthread_t *running = malloc(threads * sizeof *running);

@@ -136,6 +136,16 @@ class BodyOrderedKernel:
             self._mix_pointers = [ffi.from_buffer("double[]", array) for array in (self._mix, self._transposed)]
             self._model.mix, self._model.transposed_mix = self._mix_pointers
 
+    @property
+    def model(self) -> Any:
+        """The C structure `body_ordered_model`, valid as long as this object lives."""
+        return self._model
+
+    @property
+    def mixing_arrays(self) -> list[ndarray]:
+        """What `mix` and `transposed_mix` of the model point to; empty where channels are not mixed."""
+        return [self._mix, self._transposed] if self._model.mix else []
+
     def evaluate(
         self,
         neighbours: NeighbourRows,
