@@ -73,17 +73,17 @@ def built_library(name: str, source: str) -> Path:
 
 
 @cache
-def compiler_found(wished: str, path: str) -> tuple[str, str]:
-    """Path and version of the compiler: the one wished for, or the first of `COMPILERS` on the `path`.
+def compiler_found(wished: str, path: str, names: tuple[str, ...] = COMPILERS) -> tuple[str, str]:
+    """Path and version of the compiler: the one wished for, or the first of `names` on the `path`.
 
     Raises:
         OSError: there is none.
     """
-    for name in (wished, *COMPILERS):
+    for name in (wished, *names):
         if name and (found := shutil.which(name, path=path)):
             run = subprocess.run([found, "--version"], capture_output=True, text=True, check=True, timeout=60)
             return found, run.stdout
-    raise OSError(f"none of {', '.join(COMPILERS)} is on the PATH")
+    raise OSError(f"none of {', '.join(names)} is on the PATH")
 
 
 def cache_folder() -> Path:

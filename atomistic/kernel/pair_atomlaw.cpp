@@ -137,7 +137,7 @@ struct Plugin {
 
 }    // namespace
 
-extern "C" void lammpsplugin_init(void *lmp, void *handle, void *registration) {
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle, void *registration) {
     Plugin plugin = {static_cast<LAMMPS *>(lmp)->version, "pair", "atomlaw", "atomlaw neural potential", "atomlaw", create_pair, handle};
     reinterpret_cast<void (*)(Plugin *, void *)>(registration)(&plugin, lmp);
 }
