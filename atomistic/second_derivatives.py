@@ -22,7 +22,7 @@ from torch import Tensor
 from atomistic.neighbours import NeighbourTable, neighbour_table
 from atomistic.potential import NeuralPotential
 
-EDGES_AT_ONCE = 40_000
+EDGES_AT_ONCE = 20_000
 """Edges times directions differentiated in one backward pass: bounds the memory."""
 
 
