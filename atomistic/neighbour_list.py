@@ -76,7 +76,7 @@ def neighbour_rows(atoms: Atoms, cutoff: float, *, threads: int = 1) -> Neighbou
     by_row = by_pair.tocsr()
     lengths = np.diff(by_row.indptr)
     most = int(lengths.max(initial=0))
-    if most > DENSEST * 4.0 / 3.0 * np.pi * (cutoff + 1.0) ** 3:
+    if most > 64 + DENSEST * 4.0 / 3.0 * np.pi * cutoff**3:
         raise InvalidStructure(
             f"atom {int(lengths.argmax())} has {most} neighbours within {cutoff:g} A, more than {DENSEST:g} atoms/A^3: are the lengths "
             "in Angstrom?"

@@ -9,7 +9,8 @@ derivatives: with the edge vectors r_ij and dE/dr_ij,
 
     f_i = sum_j dE/dr_ij - sum_{j: i is neighbour of j} dE/dr_ji,        sigma V = sum_ij dE/dr_ij (x) r_ij.
 
-Where the descriptors have a compiled kernel (`atomistic.kernel`) it computes predictions on the CPU; torch does elsewhere, with equal numbers.
+Predictions on the CPU come from a compiled kernel where the descriptors have one (`atomistic.kernel`), from torch elsewhere, with equal
+numbers.
 """
 
 import os
@@ -129,6 +130,10 @@ class NeuralPotential:
             energies, forces, virial = self._by_torch(atoms)
         else:
             neighbours = NeighbourList(self.cutoff, skin=0.0) if neighbours is None else neighbours
+            if neighbours.cutoff < self.cutoff:
+                raise ValueError(
+                    f"a list of {neighbours.cutoff:g} A, expected the potential's {self.cutoff:g} A or more"
+                )
             rows, positions = neighbours.update(atoms)
             elements = np.searchsorted(self.descriptors.numbers, atoms.numbers).astype(np.int32)
             energies, forces, virial = self.kernel.evaluate(rows, positions, elements, threads)
