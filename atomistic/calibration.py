@@ -16,7 +16,7 @@ figures rank, and `threshold` says from where on a structure is unlike them.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
@@ -67,7 +67,7 @@ class Scale:
     multipliers: Float[ndarray, "levels"]
 
     @classmethod
-    def fit(cls, figures: Float[ndarray, "n"], errors: Float[ndarray, "n"]) -> Self:
+    def fit(cls, figures: Float[ndarray, "n"], errors: Float[ndarray, "n"]) -> "Scale":
         """By maximum likelihood on held-out errors.
 
         Raises:
@@ -103,7 +103,7 @@ class Scale:
             gradient[2] += 2.0 * bend / (LOG_POWER_WIDTH * power * len(errors))
             return float((np.log(variance) + squares / variance).mean() + bend**2 / len(errors)), gradient
 
-        starts = [(noise, slope) for noise in (-3.0, -1.0, 0.0) for slope in (-3.0, -1.0, 0.0)]
+        starts = [(-3.0, 0.0), (-1.0, -1.0), (0.0, -3.0)]
         fits = [
             minimize(cost, [*start, 1.0], jac=True, method="L-BFGS-B", bounds=[(-7.0, 3.0), (-14.0, 3.0), (0.25, 4.0)])
             for start in starts
@@ -111,7 +111,7 @@ class Scale:
         noise, slope, power = min(fits, key=lambda fit: fit.fun).x
         scale = float(np.sqrt(total))
         nothing = np.zeros(0)
-        fitted = cls(scale * np.exp(noise), scale * np.exp(slope), float(power), unit, nothing, nothing)
+        fitted = cls(scale * float(np.exp(noise)), scale * float(np.exp(slope)), float(power), unit, nothing, nothing)
         scores = np.sort(np.abs(errors) / fitted.deviation(figures))
         rank = np.ceil((len(scores) + 1) * LEVELS).astype(int)
         known = rank <= len(scores)
@@ -119,12 +119,12 @@ class Scale:
 
     def deviation(self, figures: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:
         """s(u)."""
-        return np.sqrt(self.noise**2 + np.square(self.factor * (figures / self.unit) ** self.power))
+        return np.asarray(np.hypot(self.noise, self.factor * (figures / self.unit) ** self.power))
 
     def width(self, figures: Float[ndarray, "*shape"], coverage: float | None) -> Float[ndarray, "*shape"]:
         """s(u), or q(c) s(u) where a coverage is given."""
         deviation = self.deviation(figures)
-        return deviation if coverage is None else self.multiplier(coverage) * deviation
+        return np.asarray(deviation if coverage is None else self.multiplier(coverage) * deviation)
 
     def multiplier(self, coverage: float) -> float:
         """q(c): half widths of intervals are this many standard deviations.
@@ -218,7 +218,7 @@ class CalibratedUncertainty:
         )
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str]) -> "CalibratedUncertainty":
         """Read what `save` wrote; nothing in the file is executed.
 
         Raises:

@@ -17,7 +17,7 @@ evaluation of the descriptors, no more potentials and no derivative, and say not
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -43,11 +43,11 @@ class Whitening:
     transform: Float[ndarray, "functions directions"]
 
     @classmethod
-    def fit(cls, descriptors: Float[ndarray, "atoms functions"], floor: float) -> Self:
+    def fit(cls, descriptors: Float[ndarray, "atoms functions"], floor: float) -> "Whitening":
         """From the descriptors of the training atoms. Descriptors that never change there get the smallest scale of the others."""
         mean = descriptors.mean(0)
         scale = descriptors.std(0)
-        changing = scale > 1e-12 * max(1e-300, scale.max())
+        changing = scale > 1e-10 * np.abs(mean).max()
         if not changing.any():
             raise InvalidEstimator(
                 "all training atoms have the same descriptors, no distance can be measured in them; add other structures"
@@ -122,7 +122,9 @@ class MahalanobisDistance:
     whitenings: dict[int, Whitening]
 
     @classmethod
-    def fit(cls, potential: NeuralPotential, structures: Sequence[Atoms], *, floor: float = FLOOR) -> Self:
+    def fit(
+        cls, potential: NeuralPotential, structures: Sequence[Atoms], *, floor: float = FLOOR
+    ) -> "MahalanobisDistance":
         """From the training structures; labels are not looked at.
 
         Raises:
@@ -148,7 +150,7 @@ class MahalanobisDistance:
         return {"potential": header}, prefixed("potential/", arrays) | _whitening_arrays(self.whitenings)
 
     @classmethod
-    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
+    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> "MahalanobisDistance":
         """The estimator that `contents` described."""
         potential = NeuralPotential.from_contents(header["potential"], with_prefix("potential/", arrays))
         return cls(potential, _whitenings(potential, arrays))
@@ -173,7 +175,7 @@ class NearestNeighbourDistance:
     @classmethod
     def fit(
         cls, potential: NeuralPotential, structures: Sequence[Atoms], *, floor: float = FLOOR, references: int = 2000
-    ) -> Self:
+    ) -> "NearestNeighbourDistance":
         """From the training structures; labels are not looked at.
 
         Of more than `references` atoms of an element those are kept that a farthest-point selection takes: no atom left out is
@@ -207,7 +209,7 @@ class NearestNeighbourDistance:
         return {"potential": header}, arrays | {f"{z}.references": points for z, points in self.references.items()}
 
     @classmethod
-    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
+    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> "NearestNeighbourDistance":
         """The estimator that `contents` described."""
         potential = NeuralPotential.from_contents(header["potential"], with_prefix("potential/", arrays))
         whitenings = _whitenings(potential, arrays)

@@ -18,7 +18,7 @@ Sci. Technol. 5 (2024) 045018, since residuals on training data are too small. U
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -61,7 +61,7 @@ class LastLayerLaplace:
         *,
         errors: ErrorScales | None = None,
         prior_precision: Float[ndarray, "columns"] | None = None,
-    ) -> Self:
+    ) -> "LastLayerLaplace":
         """From the training structures.
 
         Args:
@@ -141,7 +141,7 @@ class LastLayerLaplace:
         }
 
     @classmethod
-    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
+    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> "LastLayerLaplace":
         """The estimator that `contents` described."""
         potential = NeuralPotential.from_contents(header["potential"], with_prefix("potential/", arrays))
         columns, factor = len(last_layer_weights(potential)), arrays["factor"]

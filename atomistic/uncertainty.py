@@ -7,7 +7,7 @@ The others are the distances of `atomistic.descriptor_distance` and the Bayesian
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -67,7 +67,7 @@ class UncertaintyEstimator(Protocol):
         ...
 
     @classmethod
-    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
+    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> "UncertaintyEstimator":
         """The estimator that `contents` described.
 
         Raises:
@@ -110,7 +110,7 @@ class EnsembleSpread:
         return {"members": headers}, arrays
 
     @classmethod
-    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
+    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> "EnsembleSpread":
         """The estimator that `contents` described."""
         members = [
             NeuralPotential.from_contents(own, with_prefix(f"{k}/", arrays)) for k, own in enumerate(header["members"])
