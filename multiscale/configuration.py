@@ -72,11 +72,24 @@ class Crystal(Section):
 
 
 class Reference(Section):
-    """The model that labels configurations: a registered name, its parameters, and how many configurations it labels."""
+    """The model that labels configurations: a registered name, its parameters, and how many configurations it labels.
+
+    Where the model has been asked before, a dataset of its labels and a record of its own figures, and its name for the reader.
+    """
 
     name: str
     parameters: dict[str, bool | int | float | str] = {}
     configurations_scale: float = Field(1.0, gt=0.0, le=100.0)
+    dataset: InputFile | None = None
+    recorded: InputFile | None = None
+
+    @model_validator(mode="after")
+    def _asked_now_or_before(self) -> Self:
+        if (self.dataset is None) != (self.recorded is None):
+            raise ValueError("dataset and recorded together, or neither")
+        if self.dataset is not None and (self.parameters or self.configurations_scale != 1.0):
+            raise ValueError("no parameters and no configurations_scale beside a dataset, which is labelled already")
+        return self
 
 
 class Potential(Section):

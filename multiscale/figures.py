@@ -81,8 +81,7 @@ def learning_curve(history: Float[ndarray, "cycles 5"]) -> str:
 @matplotlib.rc_context(STYLE)
 @matplotlib.rc_context(STYLE)
 def stress_strain(
-    strain: Float[ndarray, "n"],
-    stress: Mapping[str, Float[ndarray, "n 3 3"]],
+    paths: Mapping[str, tuple[ndarray, ndarray]],
     thermal_strain: Float[ndarray, "m"],
     thermal_stress: Float[ndarray, "m 3 3"],
     thermal_error: Float[ndarray, "m 3 3"],
@@ -91,20 +90,20 @@ def stress_strain(
     """P11 and P22 along a uniaxial stretch at 0 K, and from dynamics with two standard errors.
 
     Args:
-        strain: log-strain along x.
-        stress: P in GPa of "law", "potential", "reference".
+        paths: log-strains along x (n,) and P (n, 3, 3) in GPa of "reference", "potential", "law".
         thermal_strain, thermal_stress, thermal_error: of the dynamics.
         temperature: K.
     """
     lines: dict[str, dict[str, Any]] = {
-        "reference": {"color": REFERENCE, "linewidth": 4.0, "alpha": 0.25},
+        "reference": {"color": REFERENCE, "linewidth": 4.0, "alpha": 0.25, "marker": "s", "markersize": 3.0},
         "potential": {"color": POTENTIAL, "linewidth": 2.2, "linestyle": (0, (4, 2))},
         "law": {"color": LAW},
     }
     figure = _figure(7.4, 3.4)
     for axes, component, name in zip(_columns(figure, 2), (0, 1), ("P_{11}", "P_{22}"), strict=True):
         for owner, look in lines.items():
-            axes.plot(100 * strain, stress[owner][:, component, component], label=f"{owner}, 0 K", **look)
+            strain, stress = paths[owner]
+            axes.plot(100 * strain, stress[:, component, component], label=f"{owner}, 0 K", **look)
         axes.errorbar(
             100 * thermal_strain,
             thermal_stress[:, component, component],

@@ -6,10 +6,15 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
-from ase.io import read
+from ase.io import iread, read
 
 import atomistic
 from multiscale.configuration import Configuration, ConfigurationError
+from multiscale.recorded import RecordedReference
+
+
+class UnreadableDataset(ValueError):
+    """A file that is no dataset to train and to test on."""
 
 
 class UnreadableCrystal(ValueError):
@@ -61,6 +66,33 @@ def reference_model(configuration: Configuration) -> Calculator:
     return atomistic.reference_calculator(configuration.reference.name, **configuration.reference.parameters)
 
 
+def recorded_reference(configuration: Configuration) -> tuple[list[Atoms], RecordedReference]:
+    """The labelled structures of the dataset, each with its split, and the record of the model that labelled them.
+
+    Raises:
+        UnreadableDataset: where a structure has no label or no split, or there are none to train or to test on.
+        UnreadableRecord: where the record is none.
+    """
+    dataset, record = configuration.reference.dataset, configuration.reference.recorded
+    assert dataset is not None and record is not None  # the configuration has seen to it
+    try:
+        structures = list(iread(dataset))
+    except Exception as error:  # every format of ASE has its own exceptions
+        raise UnreadableDataset(
+            f"ASE cannot read structures from {str(dataset)!r} ({error}); expected extxyz"
+        ) from error
+    for k, atoms in enumerate(structures):
+        if atoms.info.get("split") not in ("train", "test"):
+            raise UnreadableDataset(
+                f'structure {k} of {str(dataset)!r} has split = {atoms.info.get("split")!r}, expected "train" or "test"'
+            )
+    for split in ("train", "test"):
+        if not any(atoms.info["split"] == split for atoms in structures):
+            raise UnreadableDataset(f"no structure of {str(dataset)!r} has split = {split!r}; expected some of each")
+    atomistic.check_labels(structures)
+    return structures, RecordedReference.read(record)
+
+
 def check_inputs(configuration: Configuration, path: str | Path) -> None:
     """Try everything that a run needs from outside, so that a mistake shows in seconds and not after the training.
 
@@ -72,10 +104,14 @@ def check_inputs(configuration: Configuration, path: str | Path) -> None:
     except ValueError as error:
         raise ConfigurationError(f"{path}: [crystal] {_crystal_keys(configuration)}: {error}") from error
     try:
-        calculator = reference_model(configuration)
+        if configuration.reference.dataset is None:
+            calculator = reference_model(configuration)
+        else:
+            recorded_reference(configuration)
     except ValueError as error:
         raise ConfigurationError(f"{path}: [reference] {error}") from error
-    _check_reference(configuration, atoms, calculator, path)
+    if configuration.reference.dataset is None:
+        _check_reference(configuration, atoms, calculator, path)
     structure, truth = configuration.structure, configuration.truth
     _check_mesh(structure.mesh, configuration, f"{path}: [structure]")
     if truth.mesh != structure.mesh:

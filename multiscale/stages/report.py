@@ -20,8 +20,9 @@ from multiscale.stages.data import STATES
 from multiscale.stages.engine import Finding, Job, Stage
 from multiscale.stages.law import LAW_FILE, PARITY
 from multiscale.stages.potential import HELD_OUT, HISTORY, POTENTIAL_FILE
+from multiscale.stages.reference import REFERENCE_PATH, stretches
 from multiscale.stages.structure import NEWTON, POINTS, STRESS_PICTURE, TRUST_PICTURE
-from multiscale.stages.thermal import PATH, THERMAL_STATES, stretches
+from multiscale.stages.thermal import PATH, THERMAL_STATES
 from multiscale.stages.truth import COMPARISON
 
 PAGE: Final = "report.html"
@@ -82,12 +83,12 @@ def drawn(job: Job, steps: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The figures as SVG text by name."""
     held_out = read_arrays(job.upstream("potential", HELD_OUT))
     parity = read_arrays(job.upstream("law", PARITY))
+    of_reference = read_arrays(job.upstream("reference", REFERENCE_PATH))
     path = read_arrays(job.upstream("thermal", PATH))
     thermal = multiscale.StressStrainData.read(job.upstream("thermal", THERMAL_STATES))
     points = read_arrays(job.upstream("structure", POINTS))
     compared = read_arrays(job.upstream("truth", COMPARISON))
     law = OrbitLaw.load(job.upstream("law", LAW_FILE))
-    of_law = law.evaluate(stretches(path["strain"]), tangent=False).first_piola
     tangents = np.linspace(0, parity["tangent"].size - 1, min(DRAWN_TANGENTS, parity["tangent"].size)).astype(int)
     return {
         "potential_parity": figures.parity(
@@ -112,8 +113,11 @@ def drawn(job: Job, steps: Sequence[dict[str, Any]]) -> dict[str, str]:
             abscissa="potential",
         ),
         "stress_strain": figures.stress_strain(
-            path["strain"],
-            {"law": of_law, "potential": path["potential"], "reference": path["reference"]},
+            {
+                "reference": (of_reference["strain"], of_reference["stress"]),
+                "potential": (path["strain"], path["stress"]),
+                "law": (path["strain"], law.evaluate(stretches(path["strain"]), tangent=False).first_piola),
+            },
             np.log(thermal.deformation_gradient[:, 0, 0]),
             thermal.labels("first_piola"),
             thermal.labels("first_piola_error"),
