@@ -9,6 +9,7 @@ the calculator to round-off; with MPI, LAMMPS divides space among ranks.
 """
 
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
@@ -139,7 +140,7 @@ def model_source(potential: NeuralPotential, kernel: BodyOrderedKernel) -> str:
         network, packed = potential.networks[number], model.networks[k]
         widths = [network.inputs, *(len(bias) for _, bias in network.layers[:-1])]
         layers = []
-        for n, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for n, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
             layer = packed.layers[n]
             names = [f"{part}_{k}_{n}" for part in ("forward", "backward", "bias")]
             sizes = (_filled(outputs) * inputs, _filled(inputs) * outputs, _filled(outputs))

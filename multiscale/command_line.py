@@ -58,9 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="atomlaw", description="Atoms -> constitutive law -> solved structure.")
     parser.add_argument("--version", action="version", version=f"atomlaw {version('atomlaw')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
+    traceable = argparse.ArgumentParser(add_help=False)
+    traceable.add_argument("--traceback", action="store_true", help="show where an error comes from")
+    common = argparse.ArgumentParser(add_help=False, parents=[traceable])
     common.add_argument("configuration", type=Path, help="TOML file of the run")
-    common.add_argument("--traceback", action="store_true", help="show where an error comes from")
     run = commands.add_parser("run", parents=[common], help="run all stages, or those whose inputs have changed")
     run.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="results go to FOLDER/NAME (default: runs)"
@@ -71,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     check = commands.add_parser("check", parents=[common], help="check a configuration and its files, compute nothing")
     check.set_defaults(command=_check)
+    lammps = commands.add_parser("lammps", help="potentials in LAMMPS").add_subparsers(required=True, metavar="COMMAND")
+    build = lammps.add_parser("build", parents=[traceable], help="compile a potential to a plugin with its pair style")
+    build.add_argument("potential", type=Path, help="potential (.safetensors)")
+    build.add_argument("--output", type=Path, metavar="FILE", help="the plugin (default: the potential's name, .so)")
+    build.set_defaults(command=_build_lammps_plugin)
     return parser
 
 
@@ -105,6 +111,17 @@ def _run(options: argparse.Namespace) -> None:
     print(
         f"{'total':<{NAME_WIDTH}} {_duration(summary['seconds_total'])}; see {folder / 'report.html'} and {folder / 'summary.json'}"
     )
+
+
+def _build_lammps_plugin(options: argparse.Namespace) -> None:
+    from ase.data import chemical_symbols
+
+    from atomistic import NeuralPotential, build_lammps_plugin
+
+    potential = NeuralPotential.load(options.potential)
+    plugin = build_lammps_plugin(potential, options.output or options.potential.with_suffix(".so"))
+    symbols = " ".join(chemical_symbols[number] for number in potential.descriptors.numbers)
+    print(f"plugin load {plugin.resolve()}\npair_style atomlaw\npair_coeff * * {symbols}")
 
 
 NAME_WIDTH = 10
