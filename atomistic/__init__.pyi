@@ -2,6 +2,7 @@ from .body_ordered import BodyOrdered
 from .calculator import InvalidStructure, NeuralCalculator
 from .calibration import CalibratedUncertainty, InvalidCalibrationData, calibrate
 from .cauchy_born import CauchyBorn, CauchyBornResponse, InvalidDeformation
+from .classical import ElementNotCovered
 from .configurations import ConfigurationGroup, LabelFailed, default_groups, label, label_configurations
 from .crystal import (
     InvalidCrystal,
@@ -22,6 +23,7 @@ from .dynamics import ThermalCell, ThermalStress, npt_average, thermal_stress
 from .elasticity import elastic_constants
 from .ensemble import EnsemblePrediction, PotentialEnsemble
 from .guards import DynamicsFailed, UncertainStructure, UncertainStructureWarning, UncertaintyGuard, guarded_run
+from .lammps import LammpsFailed, LammpsMissing
 from .laplace import LastLayerLaplace
 from .n2p2 import read_n2p2
 from .n2p2_writer import NotInN2P2Format, write_n2p2
@@ -30,7 +32,7 @@ from .network import Network
 from .network_file import NetworkFileError
 from .phonons import phonon_frequencies
 from .potential import NeuralPotential, Prediction, UnknownElement, predict_all
-from .reference import ElementNotCovered, UnknownReference, reference_calculator, reference_names
+from .reference import UnknownReference, reference_calculator, reference_names
 from .second_derivatives import hessian, hessian_operator, hessian_vector_product, internal_strain
 from .strain_derivatives import MetricDerivatives, metric_derivatives
 from .symmetry_functions import SymmetryFunction, SymmetryFunctions
@@ -60,6 +62,8 @@ __all__ = [
     "InvalidStructure",
     "InvalidTrainingData",
     "LabelFailed",
+    "LammpsFailed",
+    "LammpsMissing",
     "LastLayerLaplace",
     "MahalanobisDistance",
     "MetricDerivatives",

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atomistic.body_ordered import BodyOrdered
-from atomistic.symmetry_functions import SymmetryFunctions
+from atomistic.symmetry_functions import SymmetryFunction, SymmetryFunctions
 
 
 @runtime_checkable
@@ -58,6 +58,8 @@ def descriptors_from_header(header: dict[str, Any]) -> Descriptors:
         KeyError, TypeError, ValueError: where the header is not one of ours.
     """
     fields = {name: _tupled(value) for name, value in header.items() if name != "kind"}
+    if header["kind"] == SymmetryFunctions.kind:
+        fields["functions"] = tuple(tuple(SymmetryFunction(*one) for one in own) for own in fields["functions"])
     return KINDS[header["kind"]](**fields)
 
 

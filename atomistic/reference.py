@@ -1,79 +1,72 @@
 """Reference models by name: the calculators that label configurations.
 
-Built in are classical potentials; a plug-in adds its own through the entry-point group ``atomlaw.references``, whose value is
-a callable that takes keyword parameters and returns an ASE calculator.
+Built in are classical potentials, LAMMPS, Quantum ESPRESSO, potentials of our own and of n2p2, and any calculator class of ASE. A plug-in
+adds its own through the entry-point group ``atomlaw.references``, whose value is a callable that takes keyword parameters and returns an
+ASE calculator.
 """
 
+import os
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Final
 
-from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
-from ase.calculators.emt import EMT
-from matscipy.calculators.manybody import Manybody
-from matscipy.calculators.manybody.explicit_forms import StillingerWeber
-from matscipy.calculators.manybody.explicit_forms.stillinger_weber import Stillinger_Weber_PRB_31_5262_Si
+from ase.calculators.calculator import Calculator
 
+from atomistic.calculator import NeuralCalculator
+from atomistic.classical import effective_medium, kumagai, stillinger_weber, tersoff
 from atomistic.espresso import quantum_espresso
+from atomistic.lammps import lammps
+from atomistic.n2p2 import read_n2p2
+from atomistic.potential import NeuralPotential
 
-ENTRY_POINT_GROUP = "atomlaw.references"
+ENTRY_POINT_GROUP: Final = "atomlaw.references"
 
 
 class UnknownReference(ValueError):
     """No reference model of that name is registered, or it does not take these parameters."""
 
 
-class ElementNotCovered(ValueError):
-    """A reference model is asked for an element it has no parameters for."""
+def neural_potential(path: str | os.PathLike[str]) -> NeuralCalculator:
+    """A potential of our own, from its safetensors file."""
+    return NeuralCalculator(NeuralPotential.load(path))
 
 
-class ForElements(Calculator):
-    """A calculator that refuses elements it has no parameters for, where the one inside would treat them as its own.
+def n2p2_potential(folder: str | os.PathLike[str], units: str) -> NeuralCalculator:
+    """A potential of n2p2 or RuNNer, from its folder; `units` as in `read_n2p2`."""
+    return NeuralCalculator(read_n2p2(folder, units=units))
+
+
+def ase_calculator(calculator: str, **parameters: Any) -> Calculator:
+    """A calculator class by its full name, such as "ase.calculators.lj.LennardJones", made with `parameters`.
 
     Raises:
-        ElementNotCovered: naming the elements.
+        UnknownReference: where there is no such class, or it is no ASE calculator.
     """
-
-    def __init__(self, calculator: Calculator, symbols: tuple[str, ...]) -> None:
-        super().__init__()
-        self.calculator = calculator
-        self.symbols = symbols
-        self.implemented_properties = ["energy", "free_energy", "forces", "stress"]
-
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: list[str] | None = None,
-        system_changes: list[str] = all_changes,
-    ) -> None:
-        """Delegate, once the elements are known to be covered."""
-        super().calculate(atoms, properties, system_changes)
-        structure: Any = self.atoms
-        foreign = sorted(set(structure.get_chemical_symbols()) - set(self.symbols))
-        if foreign:
-            raise ElementNotCovered(
-                f"no parameters for {', '.join(foreign)}; this model covers {', '.join(self.symbols)}"
-            )
-        self.calculator.calculate(structure, self.implemented_properties, system_changes)
-        self.results = {name: self.calculator.results[name] for name in self.implemented_properties}
+    module, _, name = calculator.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UnknownReference(
+            f"no calculator {calculator!r} ({error}); expected the full name of a class, such as "
+            "'ase.calculators.lj.LennardJones'"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Calculator)):
+        raise UnknownReference(f"{calculator!r} is {found!r}, expected a class of ASE calculators")
+    return found(**parameters)
 
 
-def stillinger_weber() -> Calculator:
-    """Silicon after Stillinger and Weber, Phys. Rev. B 31 (1985) 5262; matscipy's implementation."""
-    return ForElements(Manybody(**StillingerWeber(Stillinger_Weber_PRB_31_5262_Si)), ("Si",))
-
-
-def effective_medium() -> Calculator:
-    """Effective medium theory for Al, Cu, Ag, Au, Ni, Pd, Pt (Jacobsen, Stoltze and Norskov 1996); ASE's implementation."""
-    return EMT()
-
-
-BUILT_IN: dict[str, Callable[..., Calculator]] = {
+BUILT_IN: Final[dict[str, Callable[..., Calculator]]] = {
     "stillinger-weber": stillinger_weber,
+    "tersoff": tersoff,
+    "kumagai": kumagai,
     "emt": effective_medium,
+    "lammps": lammps,
     "quantum-espresso": quantum_espresso,
+    "potential": neural_potential,
+    "n2p2": n2p2_potential,
+    "ase": ase_calculator,
 }
 
 

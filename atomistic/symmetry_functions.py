@@ -118,7 +118,7 @@ class SymmetryFunctions:
             raise ValueError(
                 f"inner_cutoff = {self.inner_cutoff} with the cutoff function {self.cutoff_function!r}, which takes none"
             )
-        checked = tuple(tuple(SymmetryFunction(*one).check(self.numbers) for one in own) for own in self.functions)
+        checked = tuple(tuple(one.check(self.numbers) for one in own) for own in self.functions)
         object.__setattr__(self, "functions", checked)
 
     @classmethod
