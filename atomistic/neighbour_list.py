@@ -14,6 +14,7 @@ for any c (the middle of the u is taken: a crystal that drifts needs no new list
 which is exact in D: strains and rotations of any size are allowed.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +22,6 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float, Int, Int32
 from numpy import ndarray
-from scipy.sparse import csc_array
 from vesin import NeighborList
 
 CLOSEST: Final = 0.1
@@ -69,12 +69,9 @@ def neighbour_rows(atoms: Atoms, cutoff: float, *, threads: int = 1) -> Neighbou
         copy=False,
     )
     count, pairs = len(atoms), len(first)
-    # sorting by the first atom is the conversion of a sparse matrix with one entry a column, linear in the number of pairs
-    by_pair = csc_array(
-        (np.ones(pairs, np.int8), first.astype(np.int32), np.arange(pairs + 1, dtype=np.int32)), (count, pairs)
-    )
-    by_row = by_pair.tocsr()
-    lengths = np.diff(by_row.indptr)
+    # numpy sorts integers of 16 bits by radix, in linear time
+    order = np.argsort(first.astype(np.uint16 if count <= 2**16 else np.int64), kind="stable")
+    lengths = np.bincount(first, minlength=count) if pairs else np.zeros(count, np.int64)
     most = int(lengths.max(initial=0))
     if most > 64 + DENSEST * 4.0 / 3.0 * np.pi * cutoff**3:
         raise InvalidStructure(
@@ -94,8 +91,8 @@ def neighbour_rows(atoms: Atoms, cutoff: float, *, threads: int = 1) -> Neighbou
         neighbours[ghostly] = count + ghost
         owner, image_shifts = second[ghostly[where]].astype(np.int32), images[where].astype(np.float64)
     return NeighbourRows(
-        first=by_row.indptr.astype(np.int64),
-        neighbours=neighbours[by_row.indices],
+        first=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        neighbours=neighbours[order],
         owner=np.concatenate([np.arange(count, dtype=np.int32), owner]),
         shifts=image_shifts,
     )
@@ -153,7 +150,7 @@ class NeighbourList:
             raise ValueError(f"cutoff = {cutoff} A and skin = {skin} A, expected cutoff > 0 and skin >= 0")
         self.cutoff, self.skin, self.threads = float(cutoff), float(skin), threads
         self.builds = 0
-        self._built: Atoms | None = None
+        self._built: tuple[ndarray, ndarray] | None = None  # positions and periodicity
 
     def update(self, atoms: Atoms) -> tuple[NeighbourRows, Float[ndarray, "all 3"]]:
         """Rows that hold all neighbours within the cutoff, and the positions of atoms and ghosts (valid until the next call).
@@ -161,12 +158,14 @@ class NeighbourList:
         Raises:
             InvalidStructure: where the structure allows no list.
         """
-        if self._built is None or not self._holds(atoms, self._built):
+        if self._built is None or not self._holds(atoms, *self._built):
             self._built = None
             self._rows = neighbour_rows(atoms, self.cutoff + self.skin, threads=self.threads)
-            self._built = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+            self._lattice = atoms.cell.array[np.asarray(atoms.pbc, dtype=bool)]
+            self._inverse = np.linalg.pinv(self._lattice)
             self._owners = self._rows.owner[len(atoms) :]
             self._positions = np.empty((len(self._rows.owner), 3))
+            self._built = (atoms.positions.copy(), atoms.pbc.copy())
             self.builds += 1
         count = len(atoms)
         self._positions[:count] = atoms.positions
@@ -175,18 +174,17 @@ class NeighbourList:
             self._positions[count:] += self._rows.shifts @ atoms.cell.array
         return self._rows, self._positions
 
-    def _holds(self, atoms: Atoms, built: Atoms) -> bool:
+    def _holds(self, atoms: Atoms, positions: ndarray, periodic: ndarray) -> bool:
         """Whether the bound of the module's docstring holds."""
-        if len(atoms) != len(built) or (atoms.pbc != built.pbc).any():
+        if len(atoms) != len(positions) or (atoms.pbc != periodic).any():
             return False
-        positions, stretch = built.positions, 1.0
-        if not np.array_equal(atoms.cell.array, built.cell.array):
-            periodic = np.asarray(atoms.pbc, dtype=bool)
-            lattice = built.cell.array[periodic]
-            D = np.eye(3) + np.linalg.pinv(lattice) @ (atoms.cell.array[periodic] - lattice)
+        stretch = 1.0
+        lattice = atoms.cell.array[periodic]
+        if (lattice != self._lattice).any():
+            D = np.eye(3) + self._inverse @ (lattice - self._lattice)
             if not np.isfinite(D).all():
                 return False
-            positions, stretch = positions @ D, float(np.linalg.svd(D, compute_uv=False)[-1])
+            positions, stretch = positions @ D, math.sqrt(max(0.0, np.linalg.eigvalsh(D.T @ D)[0]))
         moved = atoms.positions - positions
         moved -= 0.5 * (moved.max(axis=0) + moved.min(axis=0))
         furthest = float(np.sqrt(np.einsum("ia,ia->i", moved, moved).max()))
