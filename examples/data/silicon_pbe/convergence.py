@@ -22,6 +22,8 @@ from atomistic.espresso import PlaneWaves, QuantumEspresso, k_mesh
 
 CUTOFFS = (16.0, 20.0, 24.0, 28.0, 40.0)
 SPACINGS = (0.64, 0.44, 0.32, 0.24)
+METAL_SPACINGS = (0.20, 0.16, 0.12)
+METALS = ("beta-tin", "simple cubic")
 SMEARINGS = (0.005, 0.01, 0.02)
 STEP = 0.01
 
@@ -129,7 +131,10 @@ def study(directory: Path) -> dict[str, object]:
         for name, direction in PULAY_CHECKS
     }
     found["k_spacing"] = {
-        name: {str(h): run.row(make(), PlaneWaves(k_spacing=h, convergence=1e-10)) for h in SPACINGS}
+        name: {
+            str(h): run.row(make(), PlaneWaves(k_spacing=h, convergence=1e-10))
+            for h in (*SPACINGS, *(METAL_SPACINGS if name in METALS else ()))
+        }
         for name, make in CELLS.items()
     }
     found["smearing"] = {

@@ -14,6 +14,7 @@ from ase.build import bulk, diamond100, diamond111
 from scipy.linalg import expm
 
 import atomistic
+from atomistic.espresso import PlaneWaves
 
 SEED = 20261122
 LATTICE_CONSTANT = 5.471
@@ -27,12 +28,18 @@ Build = Callable[[int, int, np.random.Generator], Atoms]
 
 @dataclass(frozen=True)
 class Group:
-    """A group of structures; `start` (0 to 1) delays those that cost most, so that a run that is stopped leaves a balanced set."""
+    """A group of structures.
+
+    Attributes:
+        start: 0 to 1; delays those that cost most, so that a run that is stopped leaves a balanced set.
+        k_spacing: 1/A; metals of few atoms need more k-points for an error of about 2 meV/atom (convergence.json).
+    """
 
     name: str
     count: int
     build: Build
     start: float = 0.0
+    k_spacing: float = PlaneWaves().k_spacing
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Design:
     split: str
     round: int
     order: float
+    k_spacing: float = PlaneWaves().k_spacing
 
 
 def log_strain(generator: np.random.Generator, largest: float) -> np.ndarray:
@@ -112,47 +120,80 @@ def primitive_16() -> Atoms:
     return bulk("Si", a=LATTICE_CONSTANT).repeat(2)
 
 
-def two_fold_64(k: int, count: int, generator: np.random.Generator) -> Atoms:
-    """Cells of 64 atoms, rattled as at some hundred kelvin but so that the three two-fold axes through an atom remain.
+def two_fold(repeat: int, largest_strain: float, rattle: tuple[float, float]) -> Build:
+    """Cubic cells stretched along their axes and rattled so that the three two-fold axes through an atom remain.
 
-    The symmetry leaves one k-point of four, without which these cells would cost as much as all others together.
+    The symmetry leaves one k-point of four, without which the cells of 64 atoms would cost as much as all others together.
     """
-    atoms = cubic_8().repeat(2)
-    sites = np.round(atoms.get_scaled_positions() * 8).astype(int) % 8
+
+    def build(k: int, count: int, generator: np.random.Generator) -> Atoms:
+        fraction = (0.5 + k * 0.6180339887498949) % 1.0
+        stretch = np.diag(np.exp(generator.uniform(-largest_strain, largest_strain, 3)))
+        moved = two_fold_moves(repeat, generator) * (rattle[0] + fraction * (rattle[1] - rattle[0]))
+        atoms = atomistic.deform(cubic_8().repeat(repeat), stretch)
+        atoms.positions += moved
+        return atoms
+
+    return build
+
+
+def two_fold_moves(repeat: int, generator: np.random.Generator) -> np.ndarray:
+    """Displacements of unit deviation, symmetric about the two-fold axes along x, y and z through the first atom."""
+    atoms = cubic_8().repeat(repeat)
+    steps = 4 * repeat
+    sites = np.round(atoms.get_scaled_positions() * steps).astype(int) % steps
     number = {tuple(site): i for i, site in enumerate(sites)}
     moves = generator.normal(0.0, 1.0, sites.shape)
     even = np.zeros_like(moves)
     for signs in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)):
-        image = [number[tuple(site)] for site in (sites * signs) % 8]
+        image = [number[tuple(site)] for site in (sites * signs) % steps]
         even[image] += 0.5 * moves * signs  # The mean of four has half the deviation
-    stretched = atomistic.deform(atoms, np.diag(np.exp(generator.uniform(-0.03, 0.03, 3))))
-    stretched.positions += even * (0.06 + 0.04 * (k + 0.5) / count)
-    return stretched
+    return even
+
+
+def rattled_8(k: int, count: int, generator: np.random.Generator) -> Atoms:
+    """The first thirty without symmetry, the others with three two-fold axes."""
+    if k < 30:
+        return supercell(cubic_8, 0.07, (0.01, 0.15))(k, count, generator)
+    return two_fold(1, 0.06, (0.02, 0.14))(k, count, generator)
+
+
+def hexagonal_diamond(k: int, _: int, generator: np.random.Generator) -> Atoms:
+    """Four atoms; a and c strained on their own, the bond along c from 2.25 to 2.55 A."""
+    a = LATTICE_CONSTANT / np.sqrt(2.0) * np.exp(generator.uniform(-0.05, 0.06))
+    c = LATTICE_CONSTANT * np.sqrt(4.0 / 3.0) * np.exp(generator.uniform(-0.05, 0.06))
+    bond = generator.uniform(2.25, 2.55) / c
+    sites = [(1 / 3, 2 / 3, z) for z in (0.0, bond)] + [(2 / 3, 1 / 3, 0.5 + z) for z in (0.0, bond)]
+    return Atoms("Si4", cell=[a, a, c, 90.0, 90.0, 120.0], scaled_positions=sites, pbc=True)
 
 
 def beta_tin(k: int, _: int, generator: np.random.Generator) -> Atoms:
-    """Body-centred tetragonal cells of two atoms; perfect over volume and c/a, or strained and rattled."""
-    perfect = k % 2 == 0 or k >= 26
+    """Body-centred tetragonal cells of two atoms over volume and c/a; every other one orthorhombic with its sublattices moved apart."""
     volume = generator.uniform(12.6, 18.0)  # A^3 an atom; equilibrium is near 15.3
     ratio = generator.uniform(0.48, 0.64)
     a = np.cbrt(4.0 * volume / ratio)
     c = ratio * a
     vectors = 0.5 * np.array([[-a, a, c], [a, -a, c], [a, a, -c]])
     atoms = Atoms("Si2", cell=vectors, positions=[[0.0, 0.0, 0.0], [0.0, 0.5 * a, 0.25 * c]], pbc=True)
-    if perfect:
+    if k % 2 == 0:
         return atoms
-    return rattled(atomistic.deform(atoms, expm(log_strain(generator, 0.04))), generator, 0.08)
+    atoms = atomistic.deform(atoms, np.diag(np.exp(generator.uniform(-0.04, 0.04, 3))))
+    atoms.positions[1, 2] += generator.uniform(-0.15, 0.15)
+    return atoms
 
 
 def simple_cubic(k: int, _: int, generator: np.random.Generator) -> Atoms:
-    """One atom at many volumes, and cells of eight that are strained and rattled."""
+    """Over volume: cubic, tetragonal, and tetragonal cells of two atoms whose layers pair up."""
     volume = generator.uniform(13.0, 19.5)  # A^3 an atom; equilibrium is near 16.2
     atoms = bulk("Si", "sc", a=np.cbrt(volume))
-    if k % 2 == 0 or k >= 12:
+    if k % 3 == 0:
         return atoms
-    return rattled(
-        atomistic.deform(atoms.repeat(2), expm(log_strain(generator, 0.03))), generator, generator.uniform(0.02, 0.15)
-    )
+    across, along = np.exp(generator.uniform(-0.06, 0.06, 2))
+    atoms = atomistic.deform(atoms, np.diag([across, across, along]))
+    if k % 3 == 2:
+        atoms = atoms.repeat((1, 1, 2))
+        atoms.positions[1, 2] += generator.uniform(0.05, 0.3)
+    return atoms
 
 
 def vacancy(cell: Callable[[], Atoms]) -> Build:
@@ -207,15 +248,16 @@ def dimerised(slab: Atoms) -> Atoms:
 
 GROUPS = (
     Group("slightly strained", 66, primitive(0.015, 0.03)),
-    Group("strained primitive", 130, primitive(0.08, 0.08)),
+    Group("strained primitive", 120, primitive(0.08, 0.08)),
     Group("equation of state", 30, equation_of_state),
-    Group("rattled 8", 60, supercell(cubic_8, 0.07, (0.01, 0.15))),
-    Group("rattled 16", 4, supercell(primitive_16, 0.04, (0.03, 0.12)), 0.1),
-    Group("beta-tin", 40, beta_tin),
-    Group("simple cubic", 28, simple_cubic),
-    Group("vacancy", 6, vacancy(primitive_16), 0.1),
-    Group("surface", 9, surface, 0.1),
-    Group("rattled 64", 3, two_fold_64, 0.3),
+    Group("rattled 8", 70, rattled_8),
+    Group("rattled 16", 4, supercell(primitive_16, 0.04, (0.03, 0.12)), start=0.1),
+    Group("beta-tin", 28, beta_tin, k_spacing=0.20),
+    Group("simple cubic", 24, simple_cubic, k_spacing=0.16),
+    Group("hexagonal diamond", 16, hexagonal_diamond),
+    Group("vacancy", 6, vacancy(primitive_16), start=0.1),
+    Group("surface", 9, surface, start=0.1),
+    Group("rattled 64", 3, two_fold(2, 0.03, (0.06, 0.10)), start=0.3),
 )
 
 
@@ -226,7 +268,7 @@ def designs() -> Iterator[Design]:
             generator = np.random.default_rng([SEED, zlib.crc32(group.name.encode()), k])
             atoms = group.build(k, group.count, generator)
             order = group.start + (1.0 - group.start) * (k + 0.5) / group.count
-            yield Design(atoms, group.name, split(k), 0, order)
+            yield Design(atoms, group.name, split(k), 0, order, group.k_spacing)
 
 
 def split(k: int) -> str:

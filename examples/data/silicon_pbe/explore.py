@@ -23,6 +23,8 @@ TIMESTEP = 2.0
 """fs."""
 MELT_STEPS, LIQUID_STEPS, QUENCH_STEPS = 300, 250, 400
 CLOSEST = 1.7
+ORDER = 0.1
+"""A round is labelled at once, before most of what is left: the next one waits for it."""
 WATCH_EVERY = 10
 
 SETTINGS = atomistic.TrainingSettings(cycles=3, iterations=200)
@@ -36,7 +38,7 @@ def explore(frames: list[Atoms], number: int, path: Path) -> None:
     for run in range(RUNS):
         snapshots += melt_and_quench(potential, number, run)
     for k, atoms in enumerate(snapshots):
-        atoms.info["order"] = 0.15 + 0.85 * (k + 0.5) / len(snapshots)
+        atoms.info["order"] = ORDER + 1e-3 * k
     partial = path.with_suffix(".partial")
     write(partial, snapshots, format="extxyz", columns=["symbols", "positions"], write_results=False)
     partial.replace(path)
@@ -51,7 +53,7 @@ def melt_and_quench(potential: atomistic.NeuralPotential, number: int, run: int)
     volume = generator.uniform(17.0, 21.0)  # A^3 an atom; the liquid has about 18, the amorphous solid about 20
     atoms = atomistic.deform(shaped, np.eye(3) * np.cbrt(volume * len(atoms) / shaped.get_volume()))
     atoms.calc = atomistic.NeuralCalculator(potential)
-    thermalize_momenta(atoms, temperature_K=6000.0, rng=generator)
+    thermalize_momenta(atoms, temperature_K=3000.0, rng=generator)
     liquid = generator.uniform(1800.0, 2200.0)
     stages = (
         ("liquid", MELT_STEPS, 3000.0, 3000.0),

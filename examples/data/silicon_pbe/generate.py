@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,7 @@ class Cache:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.calculator = calculator
+        self.others: dict[float, Cache] = {}
         waves = calculator.plane_waves
         self.pseudopotentials = {
             name: hashlib.md5((calculator.pseudopotential_directory / name).read_bytes()).hexdigest()
@@ -53,6 +54,17 @@ class Cache:
         }
         mesh = [] if calculator.mesh is None else [calculator.mesh]
         self.inputs = json.dumps([asdict(waves), self.pseudopotentials, *mesh], sort_keys=True)
+
+    def at(self, k_spacing: float) -> "Cache":
+        """The labels made with k-points of another density."""
+        waves = self.calculator.plane_waves
+        if k_spacing == waves.k_spacing:
+            return self
+        if k_spacing not in self.others:
+            calculator = copy.copy(self.calculator)
+            calculator.plane_waves = replace(waves, k_spacing=k_spacing)
+            self.others[k_spacing] = Cache(self.directory, calculator)
+        return self.others[k_spacing]
 
     def path(self, atoms: Atoms) -> Path:
         """Where the label of a structure lies; positions and cell count to 1e-6 A."""
@@ -84,19 +96,19 @@ class Cache:
     def label(self, design: Design) -> str:
         """Label one structure and say how it went."""
         try:
-            record = self.record(design.atoms)
+            record = self.at(design.k_spacing).record(design.atoms)
         except EspressoFailed as error:
             return f"{design.group}: left for the next run: {error}"
         return f"{design.group}, {len(design.atoms)} atoms: {record.get('failed', 'labelled')} in {record['seconds']} s"
 
     def labelled(self, design: Design) -> Atoms | None:
         """The structure with its label, where there is one."""
-        path = self.path(design.atoms)
+        path = self.at(design.k_spacing).path(design.atoms)
         record = json.loads(path.read_text()) if path.is_file() else {"failed": ""}
         if "failed" in record:
             return None
         waves = self.calculator.plane_waves
-        mesh, shift = k_mesh(design.atoms, waves.k_spacing)
+        mesh, shift = k_mesh(design.atoms, design.k_spacing)
         (pseudopotential,) = waves.pseudopotentials.values()
         atoms = design.atoms.copy()
         atoms.pbc = True  # What was computed: a slab is a stack of slabs, with a stress
@@ -152,7 +164,7 @@ def label(cache: Cache, workers: int, time_limit: float) -> None:
     with ThreadPoolExecutor(workers) as executor:
         while True:
             for design in cache.plan():
-                path = cache.path(design.atoms)
+                path = cache.at(design.k_spacing).path(design.atoms)
                 if len(running) == workers or time.monotonic() > deadline:
                     break
                 if path not in started and not path.is_file():
