@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -235,17 +235,19 @@ def quantum_espresso(
     executable: str | None = None,
     pseudopotential_directory: str | Path = "/usr/share/espresso/pseudo",
     threads: int = 1,
-    **plane_waves: float,
+    cutoff: float = PlaneWaves.cutoff,
+    k_spacing: float = PlaneWaves.k_spacing,
+    smearing: float = PlaneWaves.smearing,
+    convergence: float = PlaneWaves.convergence,
+    pseudopotentials: dict[str, str] | None = None,
 ) -> QuantumEspresso:
     """The reference "quantum-espresso": silicon by PBE with the norm-conserving pseudopotential Si.pbe-rrkj.UPF.
 
-    Args:
-        executable, pseudopotential_directory, threads: see `QuantumEspresso`.
-        plane_waves: attributes of `PlaneWaves` other than its defaults; other elements by `pseudopotentials`.
+    The parameters are those of `QuantumEspresso` and `PlaneWaves`; other elements need `pseudopotentials` and a cut-off of their own.
     """
+    inputs = PlaneWaves(cutoff=cutoff, k_spacing=k_spacing, smearing=smearing, convergence=convergence)
+    if pseudopotentials is not None:
+        inputs = replace(inputs, pseudopotentials=pseudopotentials)
     return QuantumEspresso(
-        PlaneWaves(**plane_waves),  # type: ignore[arg-type]
-        executable=executable,
-        pseudopotential_directory=pseudopotential_directory,
-        threads=threads,
+        inputs, executable=executable, pseudopotential_directory=pseudopotential_directory, threads=threads
     )
