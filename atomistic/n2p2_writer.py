@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -25,6 +24,10 @@ UNBOUNDED: Final = 1e300
 """Where no structures are given, every value lies inside the range that n2p2 warns outside of."""
 
 
+STRAIGHT: Final = 2.0**-40
+"""1/eV; where tanh is a straight line in double precision."""
+
+
 class NotInN2P2Format(ValueError):
     """A potential that n2p2's files cannot describe."""
 
@@ -34,7 +37,7 @@ def write_n2p2(folder: str | os.PathLike[str], potential: NeuralPotential, struc
 
     Args:
         folder: does not exist yet, or is empty.
-        potential: with symmetry functions, and networks without skip that have layers alike for all elements.
+        potential: with symmetry functions, and networks whose layers are alike for all elements.
         structures: those it was trained on: the ranges outside which n2p2 warns of extrapolation. Without, it never does.
 
     Raises:
@@ -57,7 +60,7 @@ def write_n2p2(folder: str | os.PathLike[str], potential: NeuralPotential, struc
             if (function.kind, len(function.neighbours)) not in FUNCTION_TYPES.values():
                 raise NotInN2P2Format(f"{function} has no type in n2p2; expected one of {FUNCTION_TYPES}")
         orders[number] = sorted(range(len(own)), key=lambda k, own=own: n2p2_order(own[k]))  # type: ignore[misc]
-    networks = {number: _with_hidden_layer(network) for number, network in potential.networks.items()}
+    networks = {number: _layers_only(network) for number, network in potential.networks.items()}
     files = {
         "input.nn": _settings(descriptors, list(networks.values())),
         "scaling.data": _scaling(descriptors, orders, structures),
@@ -74,14 +77,32 @@ def write_n2p2(folder: str | os.PathLike[str], potential: NeuralPotential, struc
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _with_hidden_layer(network: Network) -> Network:
-    """A linear model with one linear node between, the same function: n2p2 takes no network without hidden layers."""
-    if len(network.layers) > 1:
-        return network
-    weight, bias = network.layers[0]
-    return replace(
-        network, layers=(*network.layers, (weight.new_ones(1, 1), bias.new_zeros(1))), activations=("linear",)
-    )
+def _layers_only(network: Network) -> Network:
+    """The same function by one or more hidden layers alone, as n2p2 has it.
+
+    A linear term beside the layers goes through them in one node more of each, tanh(d x) / d, which is x to the last digit for
+    d = 2^-40/eV. A model without hidden layers gets one with one linear node.
+    """
+    layers = list(network.layers)
+    if network.skip is not None and len(layers) == 1:
+        layers = [(layers[0][0] + network.skip, layers[0][1])]
+    elif network.skip is not None:
+        if not set(network.activations) <= {"tanh", "linear"}:
+            raise NotInN2P2Format(
+                f"a linear term (skip) beside layers with activations {network.activations}; expected tanh or linear ones"
+            )
+        for k, (weight, bias) in enumerate(layers):
+            last = k == len(layers) - 1
+            own = network.skip[None] * STRAIGHT if k == 0 else weight.new_ones(1, 1)
+            if last:
+                layers[k] = (torch.cat([weight, own / STRAIGHT], dim=1), bias)
+            else:
+                both = torch.cat([weight, own]) if k == 0 else torch.block_diag(weight, own)
+                layers[k] = (both, torch.cat([bias, bias.new_zeros(1)]))
+    if len(layers) > 1:
+        return Network(tuple(layers), network.activations)
+    weight, bias = layers[0]
+    return Network((*layers, (weight.new_ones(1, 1), bias.new_zeros(1))), ("linear",))
 
 
 def _settings(descriptors: SymmetryFunctions, networks: list[Network]) -> str:
@@ -89,10 +110,6 @@ def _settings(descriptors: SymmetryFunctions, networks: list[Network]) -> str:
     topologies = {(*(len(bias) for _, bias in network.layers), *network.activations) for network in networks}
     if len(topologies) > 1:
         raise NotInN2P2Format(f"networks with different layers {sorted(topologies, key=str)}; n2p2 needs them alike")
-    if any(network.skip is not None for network in networks):
-        raise NotInN2P2Format(
-            "a network with a linear term beside its layers (skip); n2p2 has layers only: train without"
-        )
     letters = {name: letter for letter, name in ACTIVATION_LETTERS.items()}
     unknown = sorted(set(networks[0].activations) - set(letters))
     if unknown:

@@ -180,6 +180,16 @@ def test_a_linear_model_gets_the_hidden_layer_that_n2p2_needs(tmp_path: Path) ->
     assert again.predict(structure()).energy == pytest.approx(potential.predict(structure()).energy, rel=1e-14)
 
 
+@pytest.mark.parametrize("activations", [("tanh", "tanh"), ("tanh",), ("linear", "tanh"), ()])
+def test_a_linear_term_beside_the_layers_goes_through_them(tmp_path: Path, activations: tuple[str, ...]) -> None:
+    potential = random_potential(gallium_arsenide(), activations, skip=True)
+    write_n2p2(tmp_path / "new", potential)
+    again = read_n2p2(tmp_path / "new", units="eV, Angstrom")
+    ours, theirs = (one.predict(structure()) for one in (potential, again))
+    assert theirs.energy == pytest.approx(ours.energy, rel=1e-14)
+    np.testing.assert_allclose(theirs.forces, ours.forces, atol=1e-12, rtol=0)
+
+
 def test_ranges_for_n2p2s_warnings_are_those_of_the_structures(tmp_path: Path) -> None:
     potential = random_potential(gallium_arsenide())
     write_n2p2(tmp_path / "new", potential, [structure()])
@@ -201,7 +211,10 @@ def test_ranges_for_n2p2s_warnings_are_those_of_the_structures(tmp_path: Path) -
     ("potential", "message"),
     [
         (random_potential(BodyOrdered((14,))), "'body-ordered' cannot be written"),
-        (random_potential(gallium_arsenide(), skip=True), "skip"),
+        (
+            random_potential(gallium_arsenide(), skip=True),
+            r"\(skip\) beside layers with activations \('tanh', 'softplus'\)",
+        ),
         (
             random_potential(SymmetryFunctions((14,), ((SymmetryFunction("wide", (), 0.1, 0.0, 4.0),),))),
             "has no type in n2p2",
