@@ -27,6 +27,7 @@ from scipy.optimize import minimize
 from atomistic.descriptor_distance import MahalanobisDistance, NearestNeighbourDistance
 from atomistic.label_errors import label_error
 from atomistic.laplace import LastLayerLaplace
+from atomistic.neighbour_list import NeighbourList
 from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 from atomistic.potential import Prediction
 from atomistic.uncertainty import EnsembleSpread, Uncertainty, UncertaintyEstimator, prefixed, with_prefix
@@ -165,9 +166,9 @@ class CalibratedUncertainty:
         """
         return self._mapped(self.estimator.evaluate(atoms))
 
-    def predict(self, atoms: Atoms) -> tuple[Prediction, Uncertainty]:
-        """The prediction and its standard deviations."""
-        prediction, raw = self.estimator.predict(atoms)
+    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
+        """The prediction and its standard deviations; a series of structures, as in dynamics, shares a list `neighbours`."""
+        prediction, raw = self.estimator.predict(atoms, neighbours)
         return prediction, self._mapped(raw)
 
     def interval(self, atoms: Atoms, coverage: float = 0.9) -> Uncertainty:

@@ -27,6 +27,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from atomistic.neighbour_list import NeighbourList, check_structure
 from atomistic.neighbours import neighbour_table
 from atomistic.potential import NeuralPotential, Prediction
 from atomistic.uncertainty import InvalidEstimator, Uncertainty, prefixed, with_prefix
@@ -69,8 +70,10 @@ def atomic_descriptors(
 
     Raises:
         UnknownElement: where an element is not known.
+        InvalidStructure: positions or cell are not finite, or atoms are too many.
     """
     potential.check_elements(atoms)
+    check_structure(atoms, potential.cutoff)
     table = neighbour_table(atoms, potential.cutoff)
     answer = {}
     for number in sorted(set(atoms.numbers.tolist())):
@@ -133,16 +136,21 @@ class MahalanobisDistance:
         descriptors = training_descriptors(potential, structures)
         return cls(potential, {number: Whitening.fit(own, _positive(floor)) for number, own in descriptors.items()})
 
-    def evaluate(self, atoms: Atoms) -> Uncertainty:
-        """The distance of each atom, without a unit."""
+    @property
+    def cutoff(self) -> float:
+        """Of the potential, Angstrom."""
+        return self.potential.cutoff
+
+    def evaluate(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> Uncertainty:
+        """The distance of each atom, without a unit; no use is made of `neighbours`."""
         distance = np.empty(len(atoms))
         for number, (own, values) in atomic_descriptors(self.potential, atoms).items():
             distance[own] = np.linalg.norm(self.whitenings[number](values), axis=1)
         return Uncertainty(None, None, None, distance)
 
-    def predict(self, atoms: Atoms) -> tuple[Prediction, Uncertainty]:
+    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
         """The potential's prediction and the distances."""
-        return self.potential.predict(atoms), self.evaluate(atoms)
+        return self.potential.predict(atoms, neighbours), self.evaluate(atoms)
 
     def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
         """Header and arrays of the potential and the whitenings."""
@@ -191,16 +199,21 @@ class NearestNeighbourDistance:
         kept = {number: farthest_points(whitenings[number](own), references) for number, own in descriptors.items()}
         return cls(potential, whitenings, kept)
 
-    def evaluate(self, atoms: Atoms) -> Uncertainty:
-        """The distance of each atom, without a unit."""
+    @property
+    def cutoff(self) -> float:
+        """Of the potential, Angstrom."""
+        return self.potential.cutoff
+
+    def evaluate(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> Uncertainty:
+        """The distance of each atom, without a unit; no use is made of `neighbours`."""
         distance = np.empty(len(atoms))
         for number, (own, values) in atomic_descriptors(self.potential, atoms).items():
             distance[own] = nearest(self.whitenings[number](values), self.references[number])
         return Uncertainty(None, None, None, distance)
 
-    def predict(self, atoms: Atoms) -> tuple[Prediction, Uncertainty]:
+    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
         """The potential's prediction and the distances."""
-        return self.potential.predict(atoms), self.evaluate(atoms)
+        return self.potential.predict(atoms, neighbours), self.evaluate(atoms)
 
     def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
         """Header and arrays of the potential, the whitenings and the references."""

@@ -10,25 +10,27 @@ approximation of Daxberger and others, NeurIPS 2021). Any linear output has the 
 
     var(r . w) = r Sigma r^T + noise,
 
-so the energy, each force component and each stress component have one from their own row. With Sigma = L L^T it is |r L|^2: the rows are
-differentiated after the map by L. What `evaluate` returns is the first term's square root; the noise, and a factor on the first term
-for what the hidden layers leave undetermined, come from held-out data by `atomistic.calibration`, as in Bigi and others, Mach. Learn.:
-Sci. Technol. 5 (2024) 045018, since residuals on training data are too small. Units: eV, Angstrom.
+so the energy, each force component and each stress component have one from their own row. With Sigma = L L^T it is |r L|^2: the sum of
+squares of what the potential predicts with each column of L as its last layer. What `evaluate` returns is the first term's square root;
+the noise, and a factor on the first term for what the hidden layers leave undetermined, come from held-out data by
+`atomistic.calibration`, as in Bigi and others, Mach. Learn.: Sci. Technol. 5 (2024) 045018, since residuals on training data are too
+small. Units: eV, Angstrom.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
 
 from atomistic.ensemble import PotentialEnsemble
 from atomistic.label_errors import root_mean_squares
-from atomistic.last_layer import bias_columns, feature_rows, last_layer_weights, with_last_layer
+from atomistic.last_layer import bias_columns, directions, feature_rows, last_layer_weights
+from atomistic.neighbour_list import NeighbourList
 from atomistic.potential import NeuralPotential, Prediction
 from atomistic.uncertainty import InvalidEstimator, Uncertainty, prefixed, with_prefix
 from atomistic.whitening import ErrorScales
@@ -82,15 +84,16 @@ class LastLayerLaplace:
             raise InvalidEstimator(f"errors of the labels {errors}, expected positive numbers")
         weights = last_layer_weights(potential)
         columns = len(weights)
+        along = directions(potential, np.eye(columns))
         gram = np.zeros((columns, columns))
         features = []
         for atoms in structures:
-            rows = feature_rows(potential, atoms)
-            features.append(rows.atomic.numpy())
-            parts = [features[-1].sum(0, keepdims=True) / (len(atoms) * errors.energy)]
-            parts.append(rows.forces.reshape(-1, columns).numpy() / errors.force)
-            if rows.stress is not None:
-                parts.append(rows.stress[np.triu_indices(3)].numpy() / errors.stress)
+            rows = feature_rows(along, atoms)
+            features.append(rows.atomic)
+            parts = [rows.atomic.sum(0, keepdims=True) / (len(atoms) * errors.energy)]
+            parts.append(rows.forces.reshape(-1, columns) / errors.force)
+            if all(atoms.pbc):
+                parts.append(rows.stress[np.triu_indices(3)] / errors.stress)
             own = np.concatenate(parts)
             gram += own.T @ own
         if prior_precision is None:
@@ -107,20 +110,29 @@ class LastLayerLaplace:
         """Sigma."""
         return np.asarray(self.factor @ self.factor.T)
 
-    def evaluate(self, atoms: Atoms) -> Uncertainty:
+    @property
+    def cutoff(self) -> float:
+        """Of the potential, Angstrom."""
+        return self.potential.cutoff
+
+    @cached_property
+    def _along(self) -> tuple[NeuralPotential, ...]:
+        return directions(self.potential, self.factor)
+
+    def evaluate(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> Uncertainty:
         """Standard deviations from the posterior; the novelty of an atom is that of its own energy, eV."""
-        factor = torch.from_numpy(self.factor).to(self.potential.device)
-        rows = feature_rows(self.potential, atoms, factor)
+        rows = feature_rows(self._along, atoms, neighbours)
         return Uncertainty(
-            energy=rows.atomic.sum(0).norm().item(),
-            forces=rows.forces.square().sum(-1).mean(-1).sqrt().cpu().numpy(),
-            stress=None if rows.stress is None else rows.stress.norm(dim=-1).cpu().numpy(),
-            atomic=rows.atomic.norm(dim=-1).cpu().numpy(),
+            energy=float(np.linalg.norm(rows.atomic.sum(0))),
+            forces=np.sqrt(np.square(rows.forces).sum(-1).mean(-1)),
+            stress=np.linalg.norm(rows.stress, axis=-1) if all(atoms.pbc) else None,
+            atomic=np.linalg.norm(rows.atomic, axis=-1),
         )
 
-    def predict(self, atoms: Atoms) -> tuple[Prediction, Uncertainty]:
+    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
         """The potential's prediction and the standard deviations."""
-        return self.potential.predict(atoms), self.evaluate(atoms)
+        neighbours = NeighbourList(self.cutoff, skin=0.0) if neighbours is None else neighbours
+        return self.potential.predict(atoms, neighbours), self.evaluate(atoms, neighbours)
 
     def draw(self, members: int, *, seed: int) -> PotentialEnsemble:
         """Potentials whose last layers are drawn from the posterior, w + L n with n standard normal: all else is shared.
@@ -131,7 +143,7 @@ class LastLayerLaplace:
         generator = np.random.default_rng(seed)
         weights = last_layer_weights(self.potential)
         drawn = weights + generator.standard_normal((members, len(weights))) @ self.factor.T
-        return PotentialEnsemble(tuple(with_last_layer(self.potential, one) for one in drawn))
+        return PotentialEnsemble(directions(self.potential, drawn.T))
 
     def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
         """Header and arrays of the potential and of the posterior."""

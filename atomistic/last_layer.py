@@ -5,10 +5,11 @@ the trained weights w = (w_L, b_L, skip) of each element enter linearly,
 
     E = sum_i phi_i . w,     f_i = -sum_p w_p d(sum_j phi_jp)/dr_i,     sigma = 1/V sum_p w_p sum_ij d phi_ip/dr_ij (x) r_ij ,
 
-so each energy, force component and stress component is one row of length p times w. Elements follow one another in the columns. With
-the derivatives of the descriptors, dphi/dr = dphi/dG dG/dr is a product of dense matrices for each atom.
+so each energy, force component and stress component is one row r times w. Elements follow one another in the columns. By the same
+linearity r v is what the potential predicts whose last layer is v: rows come from the potential's own predictions, by its fastest path.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,27 +17,24 @@ import torch
 from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
-from atomistic.descriptor_jacobian import values_and_jacobian
-from atomistic.neighbours import neighbour_table
-from atomistic.network import ACTIVATIONS, Network
-from atomistic.potential import NeuralPotential
+from atomistic.neighbour_list import NeighbourList
+from atomistic.potential import NeuralPotential, Prediction
 
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """Rows of one structure in the linear model of the last layer, or in a linear map of it.
+    """Rows of one structure in the linear model of the last layer, times a matrix whose columns are directions v of the weights.
 
     Attributes:
-        atomic: of the atoms' energies; their sum is the row of the energy, eV.
+        atomic: of the atoms' energies, eV; their sum is the row of the energy.
         forces: of the force components, eV/A.
-        stress: of the stress components, eV/A^3; None where the structure is not periodic in all directions.
+        stress: of the stress components, eV/A^3; zero where the structure is not periodic in all directions.
     """
 
-    atomic: Float[Tensor, "atoms columns"]
-    forces: Float[Tensor, "atoms 3 columns"]
-    stress: Float[Tensor, "3 3 columns"] | None
+    atomic: Float[ndarray, "atoms columns"]
+    forces: Float[ndarray, "atoms 3 columns"]
+    stress: Float[ndarray, "3 3 columns"]
 
 
 def last_layer_weights(potential: NeuralPotential) -> Float[ndarray, "columns"]:
@@ -49,23 +47,6 @@ def last_layer_weights(potential: NeuralPotential) -> Float[ndarray, "columns"]:
     return np.asarray(torch.cat(parts).detach().cpu().numpy())
 
 
-def with_last_layer(potential: NeuralPotential, weights: Float[ndarray, "columns"]) -> NeuralPotential:
-    """The potential with other weights in the last layers; the inverse of `last_layer_weights`."""
-    networks = {}
-    start = 0
-    for number in potential.descriptors.numbers:
-        network = potential.networks[number]
-        after = start + network.layers[-1][0].shape[1] + 1
-        own = torch.from_numpy(weights[start:after].copy())
-        start = after
-        skip = network.skip
-        if skip is not None:
-            start += len(skip)
-            skip = torch.from_numpy(weights[after:start].copy())
-        networks[number] = replace(network, layers=(*network.layers[:-1], (own[None, :-1], own[-1:])), skip=skip)
-    return replace(potential, networks=networks)
-
-
 def bias_columns(potential: NeuralPotential) -> Float[ndarray, "columns"]:
     """One where a column is the constant feature of an element, else zero."""
     parts = []
@@ -76,57 +57,53 @@ def bias_columns(potential: NeuralPotential) -> Float[ndarray, "columns"]:
     return np.concatenate(parts)
 
 
-def last_hidden_and_jacobian(
-    network: Network, descriptors: Float[Tensor, "atoms functions"]
-) -> tuple[Float[Tensor, "atoms width"], Float[Tensor, "atoms width functions"]]:
-    """h_{L-1} and dh_{L-1}/dG; the descriptors themselves and the identity in a network of one layer."""
-    hidden = descriptors
-    jacobian = torch.eye(descriptors.shape[1], dtype=descriptors.dtype, device=descriptors.device)
-    jacobian = jacobian.expand(len(descriptors), -1, -1)
-    for (weight, bias), activation in zip(network.layers[:-1], network.activations, strict=True):
-        argument = torch.addmm(bias, hidden, weight.T).detach().requires_grad_()
-        hidden = ACTIVATIONS[activation](argument)
-        (slope,) = torch.autograd.grad(hidden.sum(), argument)
-        hidden = hidden.detach()
-        jacobian = slope[..., None] * (weight @ jacobian)
-    return hidden, jacobian
+def with_last_layer(potential: NeuralPotential, weights: Float[ndarray, "columns"]) -> NeuralPotential:
+    """The potential with other weights in the last layers; the inverse of `last_layer_weights`."""
+    networks = {}
+    start = 0
+    for number in potential.descriptors.numbers:
+        network = potential.networks[number]
+        after = start + network.layers[-1][0].shape[1] + 1
+        own = torch.tensor(weights[start:after], device=potential.device)
+        start = after
+        skip = network.skip
+        if skip is not None:
+            start += len(skip)
+            skip = torch.tensor(weights[after:start], device=potential.device)
+        networks[number] = replace(network, layers=(*network.layers[:-1], (own[None, :-1], own[-1:])), skip=skip)
+    return replace(potential, networks=networks)
+
+
+def directions(potential: NeuralPotential, matrix: Float[ndarray, "columns mapped"]) -> tuple[NeuralPotential, ...]:
+    """The potential with each column of `matrix` as its last layer: what `feature_rows` takes."""
+    return tuple(with_last_layer(potential, column) for column in matrix.T)
 
 
 def feature_rows(
-    potential: NeuralPotential, atoms: Atoms, transform: Float[Tensor, "columns mapped"] | None = None
+    along: Sequence[NeuralPotential], atoms: Atoms, neighbours: NeighbourList | None = None
 ) -> FeatureRows:
-    """Rows of the energy, the forces and the stress of a structure, times `transform` where it is given.
+    """Rows of the energy, the forces and the stress of a structure times the directions `along`.
 
     Raises:
         UnknownElement: where an element is not known.
+        InvalidStructure: as `NeuralPotential.predict`.
     """
-    potential.check_elements(atoms)
-    table = neighbour_table(atoms, potential.cutoff)
-    values, slopes = values_and_jacobian(potential.descriptors, table)
-    width = len(last_layer_weights(potential))
-    transform = torch.eye(width, dtype=values.dtype) if transform is None else transform
-    columns = transform.shape[1]
-    features = values.new_zeros(len(atoms), columns)
-    pull = values.new_zeros(len(atoms), columns, *slopes.shape[2:])
-    start = 0
-    for number in potential.descriptors.numbers:
-        network, functions = potential.networks[number], potential.descriptors.count(number)
-        own = torch.nonzero(table.numbers == number)[:, 0]
-        hidden, jacobian = last_hidden_and_jacobian(network, values[own, :functions])
-        after = start + hidden.shape[1] + 1
-        of_hidden, of_bias = transform[start : after - 1], transform[after - 1]
-        mapped, mapped_jacobian = hidden @ of_hidden + of_bias, of_hidden.T @ jacobian
-        start = after
-        if network.skip is not None:
-            start += functions
-            mapped = mapped + values[own, :functions] @ transform[after:start]
-            mapped_jacobian = mapped_jacobian + transform[after:start].T
-        features[own] = mapped
-        pull[own] = torch.bmm(mapped_jacobian, slopes[own, :functions].flatten(2)).unflatten(2, slopes.shape[2:])
-    by_edge = pull.transpose(1, 2)[table.mask]
-    forces = pull.sum(2).index_add(0, table.index[table.mask], -by_edge)
-    stress = None
-    if all(atoms.pbc):
-        virial = torch.einsum("epi,ej->ijp", by_edge, table.vectors[table.mask])
-        stress = 0.5 * (virial + virial.transpose(0, 1)) / atoms.get_volume()
-    return FeatureRows(atomic=features, forces=forces.transpose(1, 2), stress=stress)
+    predictions = predict_together(along, atoms, neighbours)
+    return FeatureRows(
+        atomic=np.stack([one.energies for one in predictions], axis=-1),
+        forces=np.stack([one.forces for one in predictions], axis=-1),
+        stress=np.stack([one.stress for one in predictions], axis=-1),
+    )
+
+
+def predict_together(
+    potentials: Sequence[NeuralPotential], atoms: Atoms, neighbours: NeighbourList | None = None
+) -> list[Prediction]:
+    """Predictions by several potentials, which share one list of neighbours.
+
+    Raises:
+        UnknownElement, InvalidStructure: as `NeuralPotential.predict`.
+    """
+    cutoff = max(potential.cutoff for potential in potentials)
+    neighbours = NeighbourList(cutoff, skin=0.0) if neighbours is None else neighbours
+    return [potential.predict(atoms, neighbours) for potential in potentials]

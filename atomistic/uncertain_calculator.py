@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomistic.calibration import CalibratedUncertainty
-from atomistic.neighbour_list import InvalidStructure
+from atomistic.neighbour_list import NeighbourList
 
 
 class UncertainCalculator(Calculator):
@@ -22,17 +21,19 @@ class UncertainCalculator(Calculator):
 
     Raises:
         UnknownElement: for an element the potential was not trained on.
-        InvalidStructure: for positions or a cell with NaN or infinity.
+        InvalidStructure: for positions or a cell with NaN or infinity, and for atoms on top of each other.
     """
 
     implemented_properties: list[str] = [  # noqa: RUF012
-        "energy", "free_energy", "forces", "stress",
+        "energy", "free_energy", "energies", "forces", "stress",
         "energy_uncertainty", "forces_uncertainty", "stress_uncertainty", "novelty",
     ]  # fmt: skip
 
-    def __init__(self, uncertainty: CalibratedUncertainty) -> None:
+    def __init__(self, uncertainty: CalibratedUncertainty, *, skin: float = 0.5) -> None:
+        """`skin` (Angstrom) widens the list of neighbours, which is kept from step to step as long as it holds."""
         super().__init__()
         self.uncertainty = uncertainty
+        self.neighbours = NeighbourList(uncertainty.estimator.cutoff, skin)
 
     def calculate(
         self,
@@ -43,14 +44,11 @@ class UncertainCalculator(Calculator):
         """Compute all properties at once."""
         super().calculate(atoms, properties, system_changes)
         structure: Any = self.atoms
-        if not (np.isfinite(structure.positions).all() and np.isfinite(structure.cell.array).all()):
-            raise InvalidStructure(
-                "positions or cell contain NaN or infinity; the simulation may have blown up: use a smaller time step"
-            )
-        prediction, deviation = self.uncertainty.predict(structure)
+        prediction, deviation = self.uncertainty.predict(structure, self.neighbours)
         self.results = {
             "energy": prediction.energy,
             "free_energy": prediction.energy,
+            "energies": prediction.energies,
             "forces": prediction.forces,
             "forces_uncertainty": deviation.forces,
             "novelty": deviation.atomic,

@@ -14,7 +14,9 @@ from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
 
-from atomistic.ensemble import PotentialEnsemble
+from atomistic.ensemble import PotentialEnsemble, combine
+from atomistic.last_layer import predict_together
+from atomistic.neighbour_list import NeighbourList
 from atomistic.potential import NeuralPotential, Prediction
 
 
@@ -50,15 +52,21 @@ class UncertaintyEstimator(Protocol):
 
     kind: ClassVar[str]
 
-    def evaluate(self, atoms: Atoms) -> Uncertainty:
-        """The uncertainty of one structure.
+    @property
+    def cutoff(self) -> float:
+        """Of the lists of neighbours that it takes, Angstrom."""
+        ...
+
+    def evaluate(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> Uncertainty:
+        """The uncertainty of one structure; a series of structures near each other, as in dynamics, shares a list `neighbours`.
 
         Raises:
             UnknownElement: where an element is not known.
+            InvalidStructure: as `NeuralPotential.predict`.
         """
         ...
 
-    def predict(self, atoms: Atoms) -> tuple[Prediction, Uncertainty]:
+    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
         """The prediction whose error is estimated, and the uncertainty: for no more than the two cost together."""
         ...
 
@@ -88,13 +96,18 @@ class EnsembleSpread:
 
     ensemble: PotentialEnsemble
 
-    def evaluate(self, atoms: Atoms) -> Uncertainty:
-        """Spread of energy, forces and stress."""
-        return self.predict(atoms)[1]
+    @property
+    def cutoff(self) -> float:
+        """The largest of the members', Angstrom."""
+        return self.ensemble.cutoff
 
-    def predict(self, atoms: Atoms) -> tuple[Prediction, Uncertainty]:
+    def evaluate(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> Uncertainty:
+        """Spread of energy, forces and stress."""
+        return self.predict(atoms, neighbours)[1]
+
+    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
         """Mean and spread over the members."""
-        prediction = self.ensemble.predict(atoms)
+        prediction = combine(predict_together(self.ensemble.members, atoms, neighbours))
         forces = np.sqrt(np.square(prediction.force_spread).mean(1))
         stress = prediction.stress_spread if all(atoms.pbc) else None
         return prediction.mean, Uncertainty(prediction.energy_spread, forces, stress, forces)
