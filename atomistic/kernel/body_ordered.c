@@ -288,19 +288,52 @@ INLINE void differentiate(int count, const double *w, double *d) {
     d[0] *= 0.5;
 }
 
-typedef struct {
-    environment at;
-    int64_t atom;
-    vd *channels;        /* (CHANNEL_VECTORS, COMPONENTS) */
-    double *descriptors; /* (DESCRIPTORS), and their derivatives later */
-} occupant;
+static int64_t inputs_of(const body_ordered_model *model, int element) {
+    (void)element;
+    return model->inputs;
+}
 
-/* Forces of one atom's energy from dE/dR and dE/dA. */
-static void add_atom_forces(const body_ordered_model *model, const occupant *one, vd *pull, vd *mixed, sums_of_forces *sums) {
+static double inner_cutoff(const body_ordered_model *model, int element) {
+    (void)element;
+    return model->angular_cutoff;
+}
+
+/* What is kept of an atom: channels (CHANNEL_VECTORS, COMPONENTS), then DESCRIPTORS and their derivatives later. */
+static int64_t vectors_kept(const body_ordered_model *model) {
+    (void)model;
+    return CHANNEL_VECTORS * COMPONENTS + DESCRIPTORS / LANES;
+}
+
+static int64_t workspace_vectors(const body_ordered_model *model, int64_t capacity) {
+    (void)model;
+    const int64_t neighbours = VECTORS(capacity) * COMPONENTS + ANGULAR_VECTORS * capacity;
+    const int64_t pulls = CHANNEL_VECTORS * COMPONENTS;
+    return MOMENT_VECTORS * COMPONENTS + (neighbours > pulls ? neighbours : pulls);
+}
+
+static void find_descriptors(const body_ordered_model *model, int element, occupant *one, vd *workspace, double *lane) {
+    (void)element;
+    vd *channels = one->kept, *moments = CHANNELS ? workspace : channels;
+    double *two_body = (double *)(channels + CHANNEL_VECTORS * COMPONENTS);
+    double *three_body = two_body + ELEMENTS * RADIAL_VECTORS * LANES;
+    find_two_body(&one->at, model->cutoff, two_body);
+    find_moments(&one->at, model->angular_cutoff, workspace + MOMENT_VECTORS * COMPONENTS, moments);
+    if (CHANNELS) mix_channels(model->mix, MOMENT_VECTORS * LANES, CHANNEL_VECTORS, moments, channels);
+    find_invariants(channels, three_body, three_body + THREE_BODY);
+    for (int64_t k = 0; k < model->inputs; ++k) lane[k * LANES] = two_body[model->source[k]];
+}
+
+static void add_atom_forces(const body_ordered_model *model, int element_of_atom, occupant *one, const double *lane, vd *workspace,
+                            sums_of_forces *sums) {
+    (void)element_of_atom;
     static const double NORM[COMPONENTS] = NORMS;
     const environment *at = &one->at;
-    const double *two_body = one->descriptors, *three_body = two_body + ELEMENTS * RADIAL_VECTORS * LANES;
-    pull_back_invariants(one->channels, three_body, three_body + THREE_BODY, pull);
+    double *two_body = (double *)(one->kept + CHANNEL_VECTORS * COMPONENTS);
+    const double *three_body = two_body + ELEMENTS * RADIAL_VECTORS * LANES;
+    memset(two_body, 0, DESCRIPTORS * sizeof(double));
+    for (int64_t n = 0; n < model->inputs; ++n) two_body[model->source[n]] += lane[n * LANES];
+    vd *mixed = workspace, *pull = workspace + MOMENT_VECTORS * COMPONENTS;
+    pull_back_invariants(one->kept, three_body, three_body + THREE_BODY, pull);
     if (CHANNELS) {
         mix_channels(model->transposed_mix, CHANNELS, MOMENT_VECTORS, pull, mixed);
         pull = mixed;
@@ -377,150 +410,6 @@ static void add_atom_forces(const body_ordered_model *model, const occupant *one
         }
     }
     for (int i = 0; i < 3; ++i) sums->forces[3 * one->atom + i] += sum_of_lanes(own[i]);
-}
-
-typedef struct {
-    const body_ordered_model *model;
-    const neighbour_rows *rows;
-    int64_t begin, end, longest;
-    double *energies;
-    sums_of_forces sums;
-    int64_t problem; /* -1: none, -2: no memory, else the place in the list of a neighbour on top of its atom */
-} share;
-
-static void *run_share(void *argument) {
-    share *job = argument;
-    const body_ordered_model *model = job->model;
-    int64_t network = 0;
-    for (int element = 0; element < ELEMENTS; ++element) {
-        const int64_t wanted = network_workspace(&model->networks[element]);
-        network = wanted > network ? wanted : network;
-    }
-    const int64_t capacity = (job->longest + (ELEMENTS + 2) * LANES + 15) / 16 * 16;
-    const int64_t inputs = whole_tiles(model->inputs);
-    const int64_t moment = MOMENT_VECTORS * COMPONENTS, channel = CHANNEL_VECTORS * COMPONENTS;
-    const int64_t neighbour = VECTORS(capacity) * COMPONENTS + ANGULAR_VECTORS * capacity;
-    const int64_t one = capacity * 44 + channel * sizeof(vd) + DESCRIPTORS * 8 + 64 * 8;
-    const int64_t bytes = 64 + LANES * one + capacity * 40 + 64 * 6
-                          + (neighbour + 2 * moment + channel + inputs + network) * (int64_t)sizeof(vd) + 64 * 6;
-    char *block = malloc(bytes);
-    if (!block) {
-        job->problem = -2;
-        return 0;
-    }
-    arena from = {block + (64 - (uintptr_t)block % 64) % 64};
-    candidates all;
-    all.x = take(&from, capacity * 8);
-    all.y = take(&from, capacity * 8);
-    all.z = take(&from, capacity * 8);
-    all.square = take(&from, capacity * 8);
-    all.target = take(&from, capacity * 4);
-    all.element = take(&from, capacity * 4);
-    occupant batch[LANES];
-    for (int lane = 0; lane < LANES; ++lane) {
-        environment *at = &batch[lane].at;
-        at->x = take(&from, capacity * 8);
-        at->y = take(&from, capacity * 8);
-        at->z = take(&from, capacity * 8);
-        at->r = take(&from, capacity * 8);
-        at->inverse = take(&from, capacity * 8);
-        at->target = take(&from, capacity * 4);
-        batch[lane].channels = take(&from, channel * sizeof(vd));
-        batch[lane].descriptors = take(&from, DESCRIPTORS * 8);
-    }
-    vd *workspace = take(&from, neighbour * sizeof(vd)), *moments = take(&from, moment * sizeof(vd));
-    vd *mixed = take(&from, moment * sizeof(vd)), *pull = take(&from, channel * sizeof(vd));
-    vd *x = take(&from, inputs * sizeof(vd)), *activations = take(&from, network * sizeof(vd));
-    memset(x, 0, inputs * sizeof(vd));
-
-    for (int element = 0; element < ELEMENTS; ++element) {
-        int occupied = 0;
-        for (int64_t i = job->begin; i <= job->end; ++i) {
-            if (i < job->end && job->rows->elements[i] == element) {
-                occupant *here = &batch[occupied];
-                here->atom = i;
-                job->problem = find_environment(job->rows, i, model->angular_cutoff, model->cutoff, &all, &here->at);
-                if (job->problem >= 0) goto done;
-                double *three_body = here->descriptors + ELEMENTS * RADIAL_VECTORS * LANES;
-                find_two_body(&here->at, model->cutoff, here->descriptors);
-                find_moments(&here->at, model->angular_cutoff, workspace, CHANNELS ? moments : here->channels);
-                if (CHANNELS) mix_channels(model->mix, MOMENT_VECTORS * LANES, CHANNEL_VECTORS, moments, here->channels);
-                find_invariants(here->channels, three_body, three_body + THREE_BODY);
-                double *lane = (double *)x + occupied;
-                for (int64_t k = 0; k < model->inputs; ++k) lane[k * LANES] = here->descriptors[model->source[k]];
-                ++occupied;
-            }
-            if (occupied == LANES || (i == job->end && occupied)) {
-                const vd energy = evaluate_network(&model->networks[element], model->inputs, x, activations);
-                for (int k = 0; k < occupied; ++k) {
-                    occupant *here = &batch[k];
-                    job->energies[here->atom] = energy[k];
-                    memset(here->descriptors, 0, DESCRIPTORS * 8);
-                    const double *lane = (const double *)x + k;
-                    for (int64_t n = 0; n < model->inputs; ++n) here->descriptors[model->source[n]] += lane[n * LANES];
-                    add_atom_forces(model, here, pull, mixed, &job->sums);
-                }
-                occupied = 0;
-            }
-        }
-    }
-done:
-    free(block);
-    return 0;
-}
-
-/* A thread takes as long to start as some dozen atoms. */
-enum { FEWEST = 64 };
-
-/* Energies (atoms) of the atoms 0 ... atoms - 1, forces (owners, 3) and virial (9) sum dE/dr (x) r of their sum; forces are added to
- * what is there. Returns -1; -2 where memory is short; else the place in the list of a neighbour closer than CLOSEST to its atom,
- * or at no number. Each thread has at least FEWEST atoms; their number changes the last digits. */
-int64_t body_ordered_evaluate(const body_ordered_model *model, const neighbour_rows *rows, int64_t atoms, int64_t owners,
-                              int64_t threads, double *energies, double *forces, double *virial) {
-    int64_t longest = 0;
-    for (int64_t i = 0; i < atoms; ++i) {
-        const int64_t length = rows->first[i + 1] - rows->first[i];
-        longest = length > longest ? length : longest;
-    }
-    threads = threads > atoms / FEWEST ? atoms / FEWEST : threads;
-    threads = threads < 1 ? 1 : threads;
-    share *shares = 0;
-    pthread_t *running = malloc(threads * sizeof *running);
-    double *buffers = threads > 1 ? calloc((threads - 1) * owners + 1, 3 * sizeof *buffers) : 0;
-    if (!running || (threads > 1 && !buffers) || posix_memalign((void **)&shares, 64, threads * sizeof *shares)) {
-        free(running);
-        free(buffers);
-        return -2;
-    }
-    for (int64_t t = 0; t < threads; ++t)
-        shares[t] = (share){
-            .model = model,
-            .rows = rows,
-            .begin = atoms * t / threads,
-            .end = atoms * (t + 1) / threads,
-            .longest = longest,
-            .energies = energies,
-            .sums.forces = t ? buffers + 3 * owners * (t - 1) : forces,
-            .problem = -1,
-        };
-    int64_t started = 1;
-    while (started < threads && !pthread_create(&running[started], 0, run_share, &shares[started])) ++started;
-    run_share(&shares[0]);
-    /* where no more threads can be had, this one does their work */
-    for (int64_t t = started; t < threads; ++t) run_share(&shares[t]);
-    int64_t problem = shares[0].problem;
-    for (int i = 0; i < 9; ++i) virial[i] = sum_of_lanes(shares[0].sums.virial[i]);
-    for (int64_t t = 1; t < threads; ++t) {
-        const share *job = &shares[t];
-        if (t < started) pthread_join(running[t], 0);
-        if (problem == -1) problem = job->problem;
-        for (int i = 0; i < 9; ++i) virial[i] += sum_of_lanes(job->sums.virial[i]);
-        for (int64_t i = 0; i < 3 * owners; ++i) forces[i] += job->sums.forces[i];
-    }
-    free(running);
-    free(buffers);
-    free(shares);
-    return problem;
 }
 
 int64_t body_ordered_lanes(void) { return LANES; }

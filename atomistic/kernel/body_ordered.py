@@ -78,6 +78,8 @@ def source(descriptors: BodyOrdered) -> str:
         for n, m in orders
     ]
     macros = {
+        "MODEL": "body_ordered_model",
+        "EVALUATE": "body_ordered_evaluate",
         "ELEMENTS": elements,
         "RADIAL": descriptors.radial,
         "ANGULAR": descriptors.angular,
@@ -92,7 +94,8 @@ def source(descriptors: BodyOrdered) -> str:
     defines = "".join(f"#define {name} {value}\n" for name, value in macros.items())
     texts = [(FOLDER / name).read_text() for name in ("vectors.h", "network.h", "environment.h")]
     generated = four_body_source(descriptors.triples)
-    return "\n".join([defines, *texts, generated, (FOLDER / "body_ordered.c").read_text()])
+    own, loop = ((FOLDER / name).read_text() for name in ("body_ordered.c", "evaluation.h"))
+    return "\n".join([defines, *texts, generated, own, loop])
 
 
 def places_of_descriptors(descriptors: BodyOrdered, lanes: int) -> Int[ndarray, "functions"]:

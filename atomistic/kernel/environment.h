@@ -142,6 +142,13 @@ INLINE void add_forces(const environment *at, int64_t k, const vd *gradient, vd 
     }
 }
 
+/* An atom of a batch: its neighbours, and what its descriptors keep for its forces. */
+typedef struct {
+    environment at;
+    int64_t atom;
+    vd *kept;
+} occupant;
+
 /* Memory in pieces aligned for vectors, out of one block. */
 typedef struct {
     char *next;
