@@ -1,8 +1,9 @@
 from .body_ordered import BodyOrdered
-from .calculator import InvalidStructure, NeuralCalculator
+from .calculator import NeuralCalculator
 from .calibration import CalibratedUncertainty, InvalidCalibrationData, calibrate
 from .cauchy_born import CauchyBorn, CauchyBornResponse, InvalidDeformation
 from .classical import ElementNotCovered
+from .compiler import KernelUnavailable
 from .configurations import ConfigurationGroup, LabelFailed, default_groups, label, label_configurations
 from .crystal import (
     InvalidCrystal,
@@ -22,11 +23,22 @@ from .descriptors import Descriptors
 from .dynamics import ThermalCell, ThermalStress, npt_average, thermal_stress
 from .elasticity import elastic_constants
 from .ensemble import EnsemblePrediction, PotentialEnsemble
+from .ensemble_training import train_ensemble
 from .guards import DynamicsFailed, UncertainStructure, UncertainStructureWarning, UncertaintyGuard, guarded_run
+from .label_checks import (
+    DuplicateStructures,
+    ExplodingStructures,
+    InvalidTrainingData,
+    ScarceElement,
+    check_labels,
+)
 from .lammps import LammpsFailed, LammpsMissing
+from .lammps_plugin import NoPairStyle, PluginFailed, build_lammps_plugin
 from .laplace import LastLayerLaplace
+from .linear_fit import fit_linear
 from .n2p2 import read_n2p2
 from .n2p2_writer import NotInN2P2Format, write_n2p2
+from .neighbour_list import InvalidStructure, NeighbourList
 from .neighbours import NeighbourTable, neighbour_table
 from .network import Network
 from .network_file import NetworkFileError
@@ -35,10 +47,11 @@ from .potential import NeuralPotential, Prediction, UnknownElement, predict_all
 from .reference import UnknownReference, reference_calculator, reference_names
 from .second_derivatives import hessian, hessian_operator, hessian_vector_product, internal_strain
 from .strain_derivatives import MetricDerivatives, metric_derivatives
+from .stress_check import InconsistentStress
 from .symmetry_functions import SymmetryFunction, SymmetryFunctions
 from .time_series import TimeAverage, time_average
-from .training import Training, TrainingFailed, TrainingSettings, train
-from .training_rows import InvalidTrainingData, check_labels
+from .training import Training, TrainingSettings, train
+from .training_loss import TrainingFailed
 from .uncertain_calculator import UncertainCalculator
 from .uncertainty import EnsembleSpread, InvalidEstimator, Uncertainty, UncertaintyEstimator
 from .units import EV_PER_CUBIC_ANGSTROM_IN_GPA
@@ -51,16 +64,20 @@ __all__ = [
     "CauchyBornResponse",
     "ConfigurationGroup",
     "Descriptors",
+    "DuplicateStructures",
     "DynamicsFailed",
     "ElementNotCovered",
     "EnsemblePrediction",
     "EnsembleSpread",
+    "ExplodingStructures",
+    "InconsistentStress",
     "InvalidCalibrationData",
     "InvalidCrystal",
     "InvalidDeformation",
     "InvalidEstimator",
     "InvalidStructure",
     "InvalidTrainingData",
+    "KernelUnavailable",
     "LabelFailed",
     "LammpsFailed",
     "LammpsMissing",
@@ -68,16 +85,20 @@ __all__ = [
     "MahalanobisDistance",
     "MetricDerivatives",
     "NearestNeighbourDistance",
+    "NeighbourList",
     "NeighbourTable",
     "Network",
     "NetworkFileError",
     "NeuralCalculator",
     "NeuralPotential",
+    "NoPairStyle",
     "NotInN2P2Format",
+    "PluginFailed",
     "PotentialEnsemble",
     "Prediction",
     "RelaxationFailed",
     "RelaxedCrystal",
+    "ScarceElement",
     "SymmetryFunction",
     "SymmetryFunctions",
     "ThermalCell",
@@ -95,6 +116,7 @@ __all__ = [
     "UncertaintyGuard",
     "UnknownElement",
     "UnknownReference",
+    "build_lammps_plugin",
     "calibrate",
     "check_crystal",
     "check_labels",
@@ -103,6 +125,7 @@ __all__ = [
     "deform",
     "elastic_constants",
     "first_piola",
+    "fit_linear",
     "guarded_run",
     "hessian",
     "hessian_operator",
@@ -125,5 +148,6 @@ __all__ = [
     "thermal_stress",
     "time_average",
     "train",
+    "train_ensemble",
     "write_n2p2",
 ]

@@ -70,7 +70,11 @@ def _by_channels(descriptors: BodyOrdered, two_body: Tensor, channels: Tensor) -
     each depends on (Curtis, Powell and Reid, J. Inst. Math. Appl. 13 (1974) 117): a dozen passes rather than a hundred.
     """
     count = channels.shape[1]
-    supports = [frozenset(((n, degree), (m, degree))) for n, m in descriptors.pairs for degree in range(1, descriptors.degree + 1)]
+    supports = [
+        frozenset(((n, degree), (m, degree)))
+        for n, m in descriptors.pairs
+        for degree in range(1, descriptors.degree + 1)
+    ]
     supports += [frozenset((n, degree) for degree in triple) for triple in descriptors.triples for n in range(count)]
     components = torch.zeros(len(supports), *channels.shape[1:], dtype=torch.bool)
     for d, support in enumerate(supports):

@@ -1,45 +1,44 @@
 """Training a neural potential on energies, forces and stresses together.
 
-The loss is the sum of three mean squares, each in units of the error aimed at and weighted by structure,
-
-    L = <(dE/N)^2>/s_E^2 + <df^2>/s_F^2 + <dsigma^2>/s_S^2 + decay |theta|^2,
-
-minimised by L-BFGS over the whole set (scipy) in cycles; between cycles the weights are written, so that a run that was interrupted
-resumes and ends with the same potential. Descriptors enter the network whitened, x = (G - mean) T, by the spectrum of what they say
-of energies, forces and stresses; the linear map is folded into the first layer at the end.
+Descriptors are computed once, with their derivatives (`atomistic.training_rows`), and enter the networks whitened by what they say of the
+labels (`atomistic.whitening`). The networks start as the linear model of ridge regression, in their skip, beside small random layers.
+The loss (`atomistic.training_loss`) is minimised by Adam on batches, then by L-BFGS on the whole; or by an extended Kalman filter.
+After every epoch or cycle the state is written, so that a run that was interrupted resumes and ends with the same potential. The linear
+map of the whitening is folded into the first layer at the end.
 """
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
-import torch
 from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.optimize import minimize
-from torch import Tensor
 
+from atomistic.body_ordered import BodyOrdered
 from atomistic.crystal import nearest_distance
-from atomistic.network import Layers, Network
+from atomistic.descriptors import Descriptors, descriptors_to_header
+from atomistic.kalman_filter import KalmanFilter
+from atomistic.label_checks import InvalidTrainingData, check_labels, warn_of_suspect_structures
+from atomistic.linear_fit import ridge_regression
 from atomistic.network_file import read_network_file, write_network_file
+from atomistic.optimisers import LBFGS, Adam, Optimiser, State, batches
 from atomistic.potential import NeuralPotential
-from atomistic.symmetry_functions import SymmetryFunctions
-from atomistic.training_rows import InvalidTrainingData, Rows, descriptor_rows
+from atomistic.stress_check import warn_of_inconsistent_stresses
+from atomistic.training_loss import Loss, Model
+from atomistic.training_rows import Rows, descriptor_rows
 from atomistic.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
-from atomistic.whitening import whitened, whitening
+from atomistic.whitening import ErrorScales, whiten, whitening
 
 Progress = Callable[[float, str], None]
 
 CHECKPOINT_SCHEMA: Final = "atomlaw/training"
-
-
-class TrainingFailed(RuntimeError):
-    """The loss is not finite."""
+CHECKPOINT_VERSION: Final = 2
 
 
 @dataclass(frozen=True)
@@ -47,26 +46,57 @@ class TrainingSettings:
     """How a potential is trained.
 
     Attributes:
-        cutoff_over_nearest: cutoff in units of the configurations' median nearest-neighbour distance.
-        radial, angular: numbers of radial functions and of angular radial parts for each element (pair).
+        cutoff_over_nearest, angular_cutoff_over_nearest: cutoffs in units of the configurations' median nearest-neighbour distance.
+        radial, angular, degree: size of the default descriptors (`BodyOrdered`).
         hidden: widths of the hidden layers.
-        cycles, iterations: L-BFGS cycles, and iterations in each.
-        energy_error, force_error, stress_error: scales of the loss, eV/atom, eV/A, GPa.
-        decay: weight of the squares of the weights.
+        optimiser: "adam" (Adam, then L-BFGS) or "kalman" (extended Kalman filter, for up to about 5,000 parameters).
+        epochs: of Adam or of the Kalman filter.
+        batches: that an epoch of Adam is divided into.
+        learning_rate: the largest of Adam.
+        cycles, iterations: L-BFGS cycles after Adam, and iterations in each.
+        force_components: of each structure in an update of the Kalman filter.
+        energy_error, force_error, stress_error: scales of the loss, eV/atom, eV/A, GPa; their ratios matter.
+        decay: weight of the squares of the parameters.
         whitening_floor: eigenvalues of the Gram matrix below this fraction of the largest are not amplified further.
+        validation: fraction of the configurations kept for early stopping; 0 for none.
+        patience: epochs or cycles without a better validation loss after which the training stops.
     """
 
-    cutoff_over_nearest: float = 1.85
+    cutoff_over_nearest: float = 2.55
+    angular_cutoff_over_nearest: float = 2.13
     radial: int = 12
-    angular: int = 7
-    hidden: tuple[int, ...] = (20, 20)
-    cycles: int = 8
-    iterations: int = 250
-    energy_error: float = 0.5e-3
-    force_error: float = 20e-3
-    stress_error: float = 0.05
+    angular: int = 8
+    degree: int = 4
+    hidden: tuple[int, ...] = (30, 30)
+    optimiser: Literal["adam", "kalman"] = "adam"
+    epochs: int = 60
+    batches: int = 60
+    learning_rate: float = 3e-3
+    cycles: int = 4
+    iterations: int = 50
+    force_components: int = 24
+    energy_error: float = 5e-3
+    force_error: float = 0.1
+    stress_error: float = 0.1
     decay: float = 1e-6
-    whitening_floor: float = 1e-10
+    whitening_floor: float = 1e-13
+    validation: float = 0.0
+    patience: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("batches", "iterations", "force_components", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} = {getattr(self, name)}, expected a positive number")
+        for name in ("learning_rate", "energy_error", "force_error", "stress_error"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"{name} = {getattr(self, name)}, expected a positive number")
+        if not 0.0 <= self.validation < 1.0:
+            raise ValueError(f"validation = {self.validation}, expected a fraction of the data from 0 to below 1")
+
+    @property
+    def scales(self) -> ErrorScales:
+        """The scales of the loss, stress in eV/A^3."""
+        return ErrorScales(self.energy_error, self.force_error, self.stress_error / EV_PER_CUBIC_ANGSTROM_IN_GPA)
 
 
 @dataclass(frozen=True)
@@ -74,220 +104,212 @@ class Training:
     """A trained potential and its learning curve.
 
     Attributes:
-        potential: the neural potential.
-        history: one row a cycle: iterations so far, loss, RMSE of energy (eV/atom), force (eV/A), stress (GPa) on the training set.
+        potential: the neural potential, with the best parameters on the validation set where there is one, else with the last.
+        history: one row an epoch or cycle: its number, loss, RMSE of energy (eV/atom), force (eV/A), stress (GPa) on the training set.
+        validation: the same of the validation set: loss, RMSE of energy, force, stress; no columns where there is none.
+        phases: the optimiser of each row.
     """
 
     potential: NeuralPotential
-    history: Float[ndarray, "cycles 5"]
+    history: Float[ndarray, "epochs 5"]
+    validation: Float[ndarray, "epochs columns"]
+    phases: tuple[str, ...]
+
+
+@dataclass
+class _Progress:
+    """What a checkpoint holds: where the training is."""
+
+    theta: ndarray
+    best: ndarray
+    best_loss: float = 1e300
+    best_step: int = 0
+    history: list[tuple[float, ...]] = field(default_factory=list)
+    validation: list[tuple[float, ...]] = field(default_factory=list)
+    state: State = field(default_factory=dict)
 
 
 def train(
-    configurations: list[Atoms],
+    configurations: Sequence[Atoms],
     settings: TrainingSettings | None = None,
     *,
     seed: int,
+    descriptors: Descriptors | None = None,
+    validation: Sequence[Atoms] | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
     device: str = "cpu",
 ) -> Training:
     """Train a potential on labelled configurations (all that are given: leave the held-out ones away).
 
+    Args:
+        configurations: structures with energy, forces and stress; ``info["weight"]``, ``info["energy_weight"]``,
+            ``info["forces_weight"]`` and ``info["stress_weight"]`` weight them in the loss.
+        settings: how to train.
+        seed: of the initial weights, the orders and the validation split.
+        descriptors: in place of the default ones, which follow the nearest-neighbour distance.
+        validation: structures for early stopping, in place of ``settings.validation``.
+        checkpoint: file from which an interrupted training with the same data and settings goes on.
+        progress: called with the fraction done and a message.
+        device: of torch.
+
     Raises:
         InvalidTrainingData: for missing or non-finite labels.
-        TrainingFailed: where the loss is not finite.
+        TrainingFailed: where the loss is not finite or the Kalman filter diverges.
         NetworkFileError: where `checkpoint` is another kind of file.
     """
     settings = settings or TrainingSettings()
+    check_labels(configurations)
+    warn_of_suspect_structures(configurations)
+    given, kept = _split(list(configurations), settings.validation, validation, seed)
+    descriptors = descriptors or default_descriptors(given, settings)
+    rows = [block.to(device) for block in descriptor_rows(descriptors, given)]
+    white = whitening(rows, settings.scales, floor=settings.whitening_floor)
+    rows = whiten(rows, white)
+    numbers = tuple(sorted(white.mean))
+    sizes = sorted({len(atoms) for atoms in given})
+    groups = [[str(a.info.get("group", "")) for a in given if len(a) == n] for n in sizes]
+    warn_of_inconsistent_stresses(rows, groups, numbers, settings.scales)
+    linear = ridge_regression(rows, numbers, settings.scales)
+    size = float(np.sqrt(sum(float(c.square().sum()) for c in linear.coefficients.values()) / len(numbers)))
+    model = Model(numbers, (rows[0].values.shape[-1], *settings.hidden, 1), unit=0.1 * size or 1.0)
+    loss = Loss(rows, model, linear.shift, settings.scales, settings.decay)
+    held = None
+    if kept:
+        held_rows = [block.to(device) for block in descriptor_rows(descriptors, kept)]
+        held = Loss(whiten(held_rows, white), model, linear.shift, settings.scales, 0.0)
+    fingerprint = json.dumps(
+        {
+            "seed": seed,
+            "descriptors": descriptors_to_header(descriptors),
+            "data": _digest(rows + ([] if held is None else held.rows)),
+            **asdict(settings),
+        }
+    )
+    initial = model.initial(seed, linear.coefficients)
+    at = _resume(checkpoint, fingerprint) or _Progress(initial, initial)
+    phases = _optimise(
+        _optimisers(loss, settings, seed), loss, held, settings.patience, at, checkpoint, fingerprint, progress
+    )
+    best = at.theta if held is None else at.best
+    networks = {
+        number: white.folded(network, number, linear.shift[number], descriptors.count(number))
+        for number, network in model.networks(loss.tensor(best)).items()
+    }
+    provenance = {"training": fingerprint, "configurations": str(len(given))}
+    potential = NeuralPotential(descriptors, networks, provenance)
+    steps = len(at.history)
+    validated = np.array(at.validation).reshape(steps, 0 if held is None else 4)
+    return Training(potential, np.array(at.history).reshape(steps, 5), validated, phases)
+
+
+def default_descriptors(configurations: Sequence[Atoms], settings: TrainingSettings) -> BodyOrdered:
+    """Body-ordered descriptors for the elements of the configurations, cutoffs by their median nearest-neighbour distance."""
     numbers = tuple(sorted({int(z) for atoms in configurations for z in atoms.numbers}))
-    if not numbers:
-        raise InvalidTrainingData("no training configurations; expected at least one")
     nearest = float(np.median([nearest_distance(atoms) for atoms in configurations]))
-    descriptors = SymmetryFunctions.spread(
+    return BodyOrdered(
         numbers,
-        nearest=nearest,
         cutoff=settings.cutoff_over_nearest * nearest,
+        angular_cutoff=settings.angular_cutoff_over_nearest * nearest,
         radial=settings.radial,
         angular=settings.angular,
+        degree=settings.degree,
     )
-    rows = [block.to(device) for block in descriptor_rows(descriptors, configurations)]
-    shift = _energy_shift(rows, numbers)
-    mean, transform = whitening(
-        rows,
-        energy_error=settings.energy_error,
-        force_error=settings.force_error,
-        stress_error=settings.stress_error / EV_PER_CUBIC_ANGSTROM_IN_GPA,
-        floor=settings.whitening_floor,
-    )
-    model = _Model(numbers, (descriptors.count(numbers[0]), *settings.hidden, 1))
-    objective = _Objective([whitened(block, mean, transform) for block in rows], model, shift, settings)
-    theta = model.initial(seed)
-    fingerprint = json.dumps({"seed": seed, "data": _digest(rows), **asdict(settings)})
-    done, history, theta = _resume(checkpoint, fingerprint, theta)
-    for cycle in range(done, settings.cycles):
-        result = minimize(
-            objective, theta, jac=True, method="L-BFGS-B",
-            options={"maxiter": settings.iterations, "maxfun": 2 * settings.iterations, "maxcor": 40, "ftol": 0.0, "gtol": 0.0},
-        )  # fmt: skip
-        theta = result.x
-        errors = objective.errors(theta)
-        history.append(((cycle + 1.0) * settings.iterations, float(result.fun), *errors))
+
+
+def _split(
+    configurations: list[Atoms], fraction: float, validation: Sequence[Atoms] | None, seed: int
+) -> tuple[list[Atoms], list[Atoms]]:
+    """Training and validation structures, the former in random order, so that batches of neighbours in memory are random."""
+    order = np.random.default_rng((seed, 1)).permutation(len(configurations))
+    shuffled = [configurations[k] for k in order]
+    if validation is not None:
+        return shuffled, list(validation)
+    count = round(fraction * len(shuffled))
+    if count == len(shuffled):
+        raise InvalidTrainingData(f"{count} of {count} configurations are for validation, none is left to train on")
+    return shuffled[count:], shuffled[:count]
+
+
+def _optimisers(loss: Loss, settings: TrainingSettings, seed: int) -> list[Optimiser]:
+    if settings.optimiser == "kalman":
+        return [KalmanFilter(loss, settings.epochs, settings.force_components, seed)]
+    dealt = batches(loss.rows, settings.batches)
+    return [
+        Adam(loss, dealt, settings.epochs, settings.learning_rate, seed),
+        LBFGS(loss, settings.cycles, settings.iterations),
+    ]
+
+
+def _optimise(
+    optimisers: list[Optimiser],
+    loss: Loss,
+    held: Loss | None,
+    patience: int,
+    at: _Progress,
+    checkpoint: Path | None,
+    fingerprint: str,
+    progress: Progress | None,
+) -> tuple[str, ...]:
+    """Advances `at` to the end; returns the phase of each step taken."""
+    plan = [(optimiser, step) for optimiser in optimisers for step in range(optimiser.steps)]
+    first, began = len(at.history), time.monotonic()
+    for k in range(first, len(plan)):
+        if held is not None and k - at.best_step >= patience:
+            break
+        optimiser, step = plan[k]
+        at.theta, at.state = optimiser.advance(step, at.theta, at.state if step else {})
+        errors = loss.errors(at.theta)
+        at.history.append((k + 1.0, loss.at(at.theta), *errors))
+        message = f"{optimiser.name} {step + 1}/{optimiser.steps}: {errors}"
+        if held is not None:
+            value, held_errors = held.at(at.theta), held.errors(at.theta)
+            at.validation.append((value, *held_errors))
+            message += f", validation {held_errors}"
+            if value < at.best_loss:
+                at.best, at.best_loss, at.best_step = at.theta, value, k + 1
         if checkpoint is not None:
-            _write_checkpoint(checkpoint, fingerprint, history, theta)
+            _write_checkpoint(checkpoint, fingerprint, at)
         if progress is not None:
-            energy, force, stress = errors
-            progress(
-                (cycle + 1) / settings.cycles, f"{1e3 * energy:.2f} meV/atom {1e3 * force:.1f} meV/A {stress:.3f} GPa"
-            )
-    networks = {
-        number: Network(_folded(layers, mean[number], transform, shift[number]))
-        for number, layers in model.layers(torch.from_numpy(theta).to(device)).items()
-    }
-    potential = NeuralPotential(
-        descriptors, networks, {"training": fingerprint, "configurations": str(len(configurations))}
-    )
-    return Training(potential, np.array(history))
-
-
-class _Model:
-    """Layers of all elements as slices of one flat vector of parameters."""
-
-    def __init__(self, numbers: tuple[int, ...], widths: tuple[int, ...]) -> None:
-        self.numbers = numbers
-        self.widths = widths
-
-    def layers(self, theta: Tensor) -> dict[int, Layers]:
-        """The layers of each element, views of `theta`."""
-        networks: dict[int, Layers] = {}
-        start = 0
-        for number in self.numbers:
-            layers = []
-            for inputs, outputs in zip(self.widths[:-1], self.widths[1:], strict=True):
-                weight = theta[start : start + inputs * outputs].reshape(outputs, inputs)
-                bias = theta[start + inputs * outputs : start + inputs * outputs + outputs]
-                start += (inputs + 1) * outputs
-                layers.append((weight, bias))
-            networks[number] = tuple(layers)
-        return networks
-
-    def initial(self, seed: int) -> ndarray:
-        """Weights normal with variance 1/inputs, biases normal: reproducible from the seed."""
-        generator = np.random.default_rng(seed)
-        parts = []
-        for _ in self.numbers:
-            for inputs, outputs in zip(self.widths[:-1], self.widths[1:], strict=True):
-                parts += [generator.normal(0.0, inputs**-0.5, inputs * outputs), generator.normal(0.0, 0.1, outputs)]
-        return np.concatenate(parts)
-
-
-class _Objective:
-    """The loss and its gradient as a function of the flat parameters."""
-
-    def __init__(self, rows: list[Rows], model: _Model, shift: dict[int, float], settings: TrainingSettings) -> None:
-        self.rows, self.model, self.settings = rows, model, settings
-        self.device = rows[0].values.device
-        self.rest = [
-            block.energy - sum(value * (block.numbers == number).sum(1) for number, value in shift.items())
-            for block in rows
-        ]
-        self.structures = sum(len(block.energy) for block in rows)
-        self.force_components = sum(block.targets[:, :-6].numel() for block in rows)
-
-    def __call__(self, flat: ndarray) -> tuple[float, ndarray]:
-        theta = torch.from_numpy(flat).to(self.device, copy=True).requires_grad_()
-        energy, force, stress = self._mean_squares(theta, weighted=True)
-        settings = self.settings
-        loss = energy / settings.energy_error**2 + force / settings.force_error**2 + stress / settings.stress_error**2
-        loss = loss + settings.decay * theta.square().sum()
-        (gradient,) = torch.autograd.grad(loss, theta)
-        if not torch.isfinite(loss):
-            raise TrainingFailed(f"the loss became {float(loss)}; check the labels, or lower the network's size")
-        return loss.item(), gradient.cpu().numpy()
-
-    def errors(self, flat: ndarray) -> tuple[float, float, float]:
-        """Root mean square errors, all structures alike: eV/atom, eV/A, GPa."""
-        energy, force, stress = self._mean_squares(torch.from_numpy(flat).to(self.device), weighted=False)
-        return energy.item() ** 0.5, force.item() ** 0.5, stress.item() ** 0.5
-
-    def _mean_squares(self, theta: Tensor, *, weighted: bool) -> tuple[Tensor, Tensor, Tensor]:
-        networks = self.model.layers(theta)
-        energy = force = stress = theta.new_zeros(())
-        for block, rest in zip(self.rows, self.rest, strict=True):
-            atoms = block.numbers.shape[1]
-            weight = block.weight if weighted else torch.ones_like(block.weight)
-            total, pull = _energy_and_pull(networks, block)
-            columns = torch.bmm(pull[:, None, :], block.jacobian)[:, 0] - block.targets
-            energy = energy + (weight * ((total - rest) / atoms).square()).sum()
-            force = force + (weight[:, None] * columns[:, :-6].square()).sum()
-            stress = stress + (weight[:, None] * columns[:, -6:].square()).sum()
-        scale = EV_PER_CUBIC_ANGSTROM_IN_GPA**2
-        return energy / self.structures, force / self.force_components, stress * scale / (6 * self.structures)
-
-
-def _energy_and_pull(networks: dict[int, Layers], block: Rows) -> tuple[Tensor, Tensor]:
-    """Energies of the structures, and dE/dx of all their atoms, (structures, atoms*functions), both differentiable.
-
-    The gradient is written out, backwards through the tanh layers: cheaper than a second pass of automatic differentiation.
-    """
-    shape = block.values.shape
-    flat, species = block.values.reshape(-1, shape[-1]), block.numbers.reshape(-1)
-    energies = flat.new_zeros(len(flat))
-    pulls = torch.zeros_like(flat)
-    for number, layers in networks.items():
-        rows = torch.nonzero(species == number)[:, 0]
-        hidden, slopes = flat[rows], []
-        for weight, bias in layers[:-1]:
-            hidden = torch.tanh(torch.addmm(bias, hidden, weight.T))
-            slopes.append(1.0 - hidden * hidden)
-        weight, bias = layers[-1]
-        energy = (hidden @ weight.T + bias)[:, 0]
-        pull = weight.expand(len(energy), -1)
-        for (weight, _), slope in zip(reversed(layers[:-1]), reversed(slopes), strict=True):
-            pull = (pull * slope) @ weight
-        energies = energies.index_add(0, rows, energy)
-        pulls = pulls.index_add(0, rows, pull)
-    return energies.reshape(shape[:2]).sum(1), pulls.reshape(shape[0], -1)
-
-
-def _energy_shift(rows: list[Rows], numbers: tuple[int, ...]) -> dict[int, float]:
-    """Energy of a free-standing atom of each element by least squares: what the networks need not learn."""
-    counts = torch.cat([torch.stack([(block.numbers == z).sum(1) for z in numbers], 1) for block in rows]).double()
-    energies = torch.cat([block.energy for block in rows])
-    size = counts.sum(1, keepdim=True)
-    solution = np.linalg.lstsq((counts / size).cpu().numpy(), (energies / size[:, 0]).cpu().numpy(), rcond=None)[0]
-    return {z: float(value) for z, value in zip(numbers, solution, strict=True)}
-
-
-def _folded(layers: Layers, mean: Tensor, transform: Tensor, shift: float) -> Layers:
-    """The same network of plain descriptors: W x = W T^T (G - mean); the element's energy goes into the last bias."""
-    (weight, bias), *inner, (last_weight, last_bias) = layers
-    plain = weight @ transform.T
-    return (
-        (plain.clone(), bias - plain @ mean),
-        *((w.clone(), b.clone()) for w, b in inner),
-        (last_weight.clone(), last_bias + shift),
-    )
+            left = (time.monotonic() - began) / (k + 1 - first) * (len(plan) - k - 1)
+            progress((k + 1) / len(plan), f"{message}, {left:.0f} s left")
+    return tuple(optimiser.name for optimiser, _ in plan[: len(at.history)])
 
 
 def _digest(rows: list[Rows]) -> str:
     """Tells one training set from another: a hash of its descriptors and labels."""
     digest = hashlib.sha256()
     for block in rows:
-        for tensor in (block.values, block.energy, block.targets, block.weight):
+        for tensor in (block.values, block.energy, block.targets, block.weights):
             digest.update(tensor.cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
-def _write_checkpoint(path: Path, fingerprint: str, history: list[tuple[float, ...]], theta: ndarray) -> None:
-    arrays = {"theta": theta, "history": np.array(history)}
-    write_network_file(path, CHECKPOINT_SCHEMA, 1, {"training": fingerprint}, arrays)
+def _write_checkpoint(path: Path, fingerprint: str, at: _Progress) -> None:
+    arrays = {
+        "theta": at.theta,
+        "best": at.best,
+        "best_of": np.array([at.best_loss, at.best_step]),
+        "history": np.array(at.history),
+        "validation": np.array(at.validation).reshape(len(at.validation), -1 if at.validation else 0),
+    }
+    state = {f"state/{name}": array for name, array in at.state.items()}
+    write_network_file(path, CHECKPOINT_SCHEMA, CHECKPOINT_VERSION, {"training": fingerprint}, arrays | state)
 
 
-def _resume(path: Path | None, fingerprint: str, theta: ndarray) -> tuple[int, list[tuple[float, ...]], ndarray]:
-    """Cycles done, history and parameters of a checkpoint of the same training; a start where there is none."""
+def _resume(path: Path | None, fingerprint: str) -> _Progress | None:
+    """Where a checkpoint of the same training left it."""
     if path is None or not path.is_file():
-        return 0, [], theta
-    header, arrays = read_network_file(path, CHECKPOINT_SCHEMA, 1, ("theta", "history"))
+        return None
+    header, arrays = read_network_file(path, CHECKPOINT_SCHEMA, CHECKPOINT_VERSION)
     if header.get("training") != fingerprint:
-        return 0, [], theta
-    return len(arrays["history"]), [tuple(row) for row in arrays["history"].tolist()], arrays["theta"]
+        return None
+    return _Progress(
+        theta=arrays["theta"],
+        best=arrays["best"],
+        best_loss=float(arrays["best_of"][0]),
+        best_step=int(arrays["best_of"][1]),
+        history=[tuple(row) for row in arrays["history"].tolist()],
+        validation=[tuple(row) for row in arrays["validation"].tolist()],
+        state={name.removeprefix("state/"): array for name, array in arrays.items() if name.startswith("state/")},
+    )

@@ -9,7 +9,7 @@ one dense matrix a structure; an epoch of training is then a few matrix products
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -56,6 +56,10 @@ class Rows:
     def __getitem__(self, chosen: slice) -> "Rows":
         """Some of the structures; views, nothing is copied."""
         return Rows(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+
+    def columns(self, chosen: Int[Tensor, "kept"]) -> "Rows":
+        """Some of the force components and all of the stress, by their indices."""
+        return replace(self, jacobian=self.jacobian[..., chosen], targets=self.targets[:, chosen])
 
     def to(self, device: str) -> "Rows":
         """The same rows on another device."""

@@ -59,6 +59,6 @@ def small_training(silicon: Atoms) -> tuple[list[Atoms], atomistic.Training]:
     relaxed = atomistic.relax_crystal(silicon, reference).atoms
     groups = atomistic.default_groups(0.25)[:4]
     configurations = atomistic.label_configurations(relaxed, reference, max_strain=0.06, seed=0, groups=groups)
-    settings = atomistic.TrainingSettings(radial=8, angular=5, hidden=(12, 12), cycles=4, iterations=150)
+    settings = atomistic.TrainingSettings(radial=8, angular=5, hidden=(12, 12), epochs=10, cycles=2, iterations=50)
     training = atomistic.train([a for a in configurations if a.info["split"] == "train"], settings, seed=0)
     return configurations, training
