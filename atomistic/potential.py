@@ -28,8 +28,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from atomistic.descriptors import Descriptors, descriptors_from_header, descriptors_to_header
-from atomistic.kernel import kernel_for
-from atomistic.kernel.body_ordered import BodyOrderedKernel
+from atomistic.kernel import Kernel, kernel_for
 from atomistic.neighbour_list import CLOSEST, InvalidStructure, NeighbourList, check_structure
 from atomistic.neighbours import NeighbourTable, neighbour_table
 from atomistic.network import Network
@@ -107,7 +106,7 @@ class NeuralPotential:
         return energies
 
     @cached_property
-    def kernel(self) -> BodyOrderedKernel | None:
+    def kernel(self) -> Kernel | None:
         """The compiled kernel with these weights, packed at first use; None where torch computes predictions."""
         return kernel_for(self.descriptors, self.networks)
 

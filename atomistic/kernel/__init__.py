@@ -15,16 +15,20 @@ from cffi import FFI
 
 from atomistic.body_ordered import BodyOrdered
 from atomistic.compiler import KernelUnavailable, load_library
-from atomistic.kernel import body_ordered
+from atomistic.kernel import body_ordered, symmetry_functions
 from atomistic.kernel.body_ordered import BodyOrderedKernel
 from atomistic.kernel.networks import ACTIVATION_CODES
+from atomistic.kernel.symmetry_functions import SymmetryFunctionsKernel
 from atomistic.network import Network
+from atomistic.symmetry_functions import SymmetryFunctions
+
+Kernel = BodyOrderedKernel | SymmetryFunctionsKernel
 
 NO_KERNEL_VARIABLE: Final = "ATOMLAW_TORCH_POTENTIALS"
 """Environment variable that, set to anything, keeps potentials on torch."""
 
 
-def kernel_for(descriptors: Any, networks: Mapping[int, Network]) -> BodyOrderedKernel | None:
+def kernel_for(descriptors: Any, networks: Mapping[int, Network]) -> Kernel | None:
     """The networks bound to their compiled kernel.
 
     None where torch must do: descriptors or activations without a kernel, weights on another device than the CPU, the environment variable
@@ -32,10 +36,15 @@ def kernel_for(descriptors: Any, networks: Mapping[int, Network]) -> BodyOrdered
     """
     known = all(set(network.activations) <= set(ACTIVATION_CODES) for network in networks.values())
     on_cpu = all(tensor.device.type == "cpu" for network in networks.values() for tensor in network.parameters)
-    if not isinstance(descriptors, BodyOrdered) or not known or not on_cpu or NO_KERNEL_VARIABLE in os.environ:
+    if not known or not on_cpu or NO_KERNEL_VARIABLE in os.environ:
         return None
-    library = loaded("body_ordered", body_ordered.source(descriptors), body_ordered.INTERFACE)
-    return None if library is None else BodyOrderedKernel(*library, descriptors, networks)
+    if isinstance(descriptors, BodyOrdered):
+        library = loaded("body_ordered", body_ordered.source(descriptors), body_ordered.INTERFACE)
+        return None if library is None else BodyOrderedKernel(*library, descriptors, networks)
+    if isinstance(descriptors, SymmetryFunctions):
+        library = loaded("symmetry_functions", symmetry_functions.source(descriptors), symmetry_functions.INTERFACE)
+        return None if library is None else SymmetryFunctionsKernel(*library, descriptors, networks)
+    return None
 
 
 @cache

@@ -12,15 +12,14 @@ from numpy import ndarray
 
 from atomistic.body_ordered import BodyOrdered
 from atomistic.kernel import networks as packing
+from atomistic.kernel.calling import cutoff_name, evaluate
 from atomistic.kernel.four_body import four_body_source
-from atomistic.neighbour_list import NeighbourRows, overlap
+from atomistic.neighbour_list import NeighbourRows
 from atomistic.network import Network
 
 FOLDER: Final = Path(__file__).parent
 BLOCK: Final = 8
 """Functions and channels are filled up to multiples of this, as in body_ordered.c."""
-
-CUTOFFS: Final = {"cosine": "cosine_cutoff", "tanh3": "tanh3_cutoff", "polynomial": "polynomial_cutoff"}
 
 INTERFACE: Final = (
     packing.INTERFACE
@@ -85,7 +84,7 @@ def source(descriptors: BodyOrdered) -> str:
         "ANGULAR": descriptors.angular,
         "DEGREE": degree,
         "CHANNELS": len(descriptors.channels) if mixes(descriptors) else 0,
-        "CUTOFF": CUTOFFS[descriptors.cutoff_function],
+        "CUTOFF": cutoff_name(descriptors.cutoff_function),
         "TRIPLES": len(descriptors.triples),
         "BLOCK_PAIRS": len(pairs),
         "PAIRS": "{" + ", ".join(f"{{{a}, {b}}}" for a, b in pairs) + "}",
@@ -161,24 +160,8 @@ class BodyOrderedKernel:
         Raises:
             InvalidStructure: where atoms are on top of each other.
         """
-        buffer, count = self._ffi.from_buffer, len(elements)
-        rows = self._ffi.new("neighbour_rows *")
-        kept = [
-            buffer("int64_t[]", neighbours.first),
-            buffer("int32_t[]", neighbours.neighbours),
-            buffer("double[]", positions),
-            buffer("int32_t[]", elements[neighbours.owner] if len(self._networks.address) > 1 else elements),
-            buffer("int32_t[]", neighbours.owner),
-        ]
-        rows.first, rows.neighbours, rows.positions, rows.elements, rows.owner = kept
-        energies, forces, virial = np.empty(count), np.zeros((count, 3)), np.empty((3, 3))
-        outputs = [buffer("double[]", array) for array in (energies, forces, virial)]
-        problem = self._library.body_ordered_evaluate(self._model, rows, count, count, threads, *outputs)
-        if problem == -2:
-            raise MemoryError("no memory for the kernel's workspace")
-        if problem >= 0:
-            raise overlap(neighbours, positions, problem)
-        return energies, forces, virial
+        function, elements_known = self._library.body_ordered_evaluate, len(self._networks.address)
+        return evaluate(self._ffi, function, self._model, elements_known, neighbours, positions, elements, threads)
 
 
 def mixing_matrix(descriptors: BodyOrdered) -> ndarray:

@@ -115,6 +115,15 @@ INLINE vd cosine_of_half_turn(vd x, vd *pi_sine) {
     return -t * sine;
 }
 
+INLINE vd sqrt_of(vd x) {
+#if defined(__AVX512F__)
+    return (vd)_mm512_sqrt_pd((__m512d)x);
+#else
+    for (int lane = 0; lane < LANES; ++lane) x[lane] = sqrt(x[lane]);
+    return x;
+#endif
+}
+
 /* f_c(x) and its slope for 0 <= x <= 1 (atomistic/cutoff_functions.py). */
 INLINE vd cosine_cutoff(vd x, vd *slope) {
     vd pi_sine;
@@ -127,6 +136,38 @@ INLINE vd tanh3_cutoff(vd x, vd *slope) {
     const vd t = tanh_of(1.0 - x);
     *slope = -3.0 * t * t * (1.0 - t * t);
     return t * t * t;
+}
+
+INLINE vd normalised_tanh3_cutoff(vd x, vd *slope) {
+    const double scale = 1.0 / 0.44174415173115263802; /* tanh^3(1) */
+    const vd value = scale * tanh3_cutoff(x, slope);
+    *slope *= scale;
+    return value;
+}
+
+INLINE vd exponential_cutoff(vd x, vd *slope) {
+    vd rest = 1.0 - x * x;
+    rest = choose(rest > 1e-3, rest, splat(1e-3)); /* e^(1 - 1000) is zero, and so is the slope */
+    const vd inverse = 1.0 / rest, value = 2.71828182845904523536 * exp_of_minus(inverse);
+    *slope = -2.0 * x * inverse * inverse * value;
+    return value;
+}
+
+INLINE vd cubic_cutoff(vd x, vd *slope) {
+    *slope = -6.0 * x * (1.0 - x);
+    return 1.0 - x * x * (3.0 - 2.0 * x);
+}
+
+INLINE vd septic_cutoff(vd x, vd *slope) {
+    const vd s = x * x, edge = x * (1.0 - x);
+    *slope = -140.0 * edge * edge * edge;
+    return 1.0 - s * s * (35.0 - x * (84.0 - x * (70.0 - 20.0 * x)));
+}
+
+INLINE vd nonic_cutoff(vd x, vd *slope) {
+    const vd s = x * x, edge = x * (1.0 - x), square = edge * edge;
+    *slope = -630.0 * square * square;
+    return 1.0 - s * s * x * (126.0 - x * (420.0 - x * (540.0 - x * (315.0 - 70.0 * x))));
 }
 
 INLINE vd polynomial_cutoff(vd x, vd *slope) {

@@ -17,8 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import atomistic
-from atomistic import BodyOrdered, InvalidStructure, KernelUnavailable, NeighbourList, NeuralPotential, kernel
+from atomistic import (
+    BodyOrdered,
+    InvalidStructure,
+    KernelUnavailable,
+    NeighbourList,
+    NeuralPotential,
+    SymmetryFunction,
+    SymmetryFunctions,
+    kernel,
+)
 from atomistic.compiler import compiler_found, load_library
+from atomistic.cutoff_functions import CUTOFF_FUNCTIONS, WITHOUT_INNER_CUTOFF
 from atomistic.harmonics import coupling
 from atomistic.kernel.four_body import four_body_source
 from atomistic.network import Network
@@ -31,7 +41,7 @@ except OSError:
 LEARNED = tuple(tuple(map(tuple, rows)) for rows in np.random.default_rng(1).normal(size=(9, 2, 3)).tolist())
 """Channels that mix moments; their products join different lanes."""
 
-SETS = {
+SETS: dict[str, BodyOrdered | SymmetryFunctions] = {
     "default": BodyOrdered((14,), cutoff=5.0, angular_cutoff=4.2),
     "two elements": BodyOrdered(
         (14, 32), cutoff=5.0, angular_cutoff=4.0, radial=5, angular=3, degree=2, cutoff_function="cosine"
@@ -50,10 +60,31 @@ SETS = {
         pairs=((0, 0), (0, 8), (3, 1), (8, 0)),
     ),
 }
+F = SymmetryFunction
+MIXED = (
+    F("radial", (), 0.3, 2.0, 4.0),
+    F("radial", (32,), 0.3, 2.0, 5.0),
+    F("narrow", (14, 32), 0.05, 0.0, 3.7, 1.0, 1.0),
+    F("narrow", (), 0.05, 0.5, 4.0, 2.7, 0.6),
+    F("wide", (32, 32), 0.05, 0.0, 4.2, 16.0, -1.0),
+    F("wide", (), 0.1, 1.0, 4.5, 9.5, -1.0),
+)
+"""Weighted and plain functions, with cutoffs of their own, for two elements."""
+
+SYMMETRY_FUNCTIONS = {
+    "narrow": SymmetryFunctions.spread((14,), nearest=2.35, cutoff=5.0, angular_kind="narrow"),
+    "mixed": SymmetryFunctions((14, 32), (MIXED, MIXED[:4]), inner_cutoff=0.3),
+    "radial alone": SymmetryFunctions((14,), (MIXED[:1],), cutoff_function="cubic"),
+}
+SETS |= SYMMETRY_FUNCTIONS
+
 NETWORKS: dict[str, tuple[tuple[int, ...], tuple[str, ...], bool]] = {
     "default": ((30, 30), ("tanh", "tanh"), True),
     "two elements": ((7,), ("softplus",), False),
     "wide": ((), (), True),
+    "narrow": ((10, 10), ("tanh", "tanh"), False),
+    "mixed": ((12,), ("softplus",), True),
+    "radial alone": ((), (), False),
     "learned": ((11, 3, 5), ("logistic", "linear", "tanh"), False),
 }
 
@@ -125,8 +156,29 @@ def test_numbers_are_those_of_torch(name: str, make: Callable[[np.random.Generat
     np.testing.assert_allclose(found.stress, expected.stress, rtol=0.0, atol=1e-10 * scale)
 
 
-def test_threads_share_the_atoms() -> None:
-    potential = random_potential("two elements")
+@pytest.mark.parametrize("name", CUTOFF_FUNCTIONS)
+def test_every_cutoff_function(name: str) -> None:
+    """Inner and outer parts, and the slope, by a set of two radial functions and a wide one."""
+    functions = (
+        F("radial", (14,), 0.0, 0.0, 3.0),
+        F("radial", (14,), 0.2, 1.0, 5.0),
+        F("wide", (14, 14), 0.0, 0.0, 4.0),
+    )
+    inner = 0.0 if name in WITHOUT_INNER_CUTOFF else 0.4
+    descriptors = SymmetryFunctions((14,), (functions,), name, inner)
+    weight = torch.tensor([[0.3, -0.2, 0.1]], dtype=torch.float64)
+    networks = {14: Network(((weight, torch.zeros(1, dtype=torch.float64)),))}
+    potential = NeuralPotential(descriptors, networks, {})
+    atoms = triclinic(np.random.default_rng(3))
+    atoms.rattle(0.2, seed=1)
+    expected, found = by_torch(potential, atoms), potential.predict(atoms)
+    np.testing.assert_allclose(found.energies, expected.energies, rtol=1e-11)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0.0, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["two elements", "mixed"])
+def test_threads_share_the_atoms(name: str) -> None:
+    potential = random_potential(name)
     atoms = bulk("Si", a=5.43, cubic=True).repeat((3, 3, 3))
     atoms.rattle(0.1, seed=0)
     atoms.numbers[::3] = 32
