@@ -29,7 +29,7 @@ from numpy import ndarray
 
 from atomistic.ensemble import PotentialEnsemble
 from atomistic.label_errors import root_mean_squares
-from atomistic.last_layer import bias_columns, directions, feature_rows, last_layer_weights
+from atomistic.last_layer import SHARED, bias_columns, directions, feature_rows, last_layer_weights
 from atomistic.neighbour_list import NeighbourList
 from atomistic.potential import NeuralPotential, Prediction
 from atomistic.uncertainty import InvalidEstimator, Uncertainty, prefixed, with_prefix
@@ -131,7 +131,7 @@ class LastLayerLaplace:
 
     def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
         """The potential's prediction and the standard deviations."""
-        neighbours = NeighbourList(self.cutoff, skin=0.0) if neighbours is None else neighbours
+        neighbours = NeighbourList(self.cutoff, skin=SHARED) if neighbours is None else neighbours
         return self.potential.predict(atoms, neighbours), self.evaluate(atoms, neighbours)
 
     def draw(self, members: int, *, seed: int) -> PotentialEnsemble:

@@ -11,6 +11,7 @@ linearity r v is what the potential predicts whose last layer is v: rows come fr
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from numpy import ndarray
 
 from atomistic.neighbour_list import NeighbourList
 from atomistic.potential import NeuralPotential, Prediction
+
+SHARED: Final = 0.01
+"""Skin (Angstrom) by which a list made for one structure holds for all potentials asked about it."""
 
 
 @dataclass(frozen=True)
@@ -105,5 +109,5 @@ def predict_together(
         UnknownElement, InvalidStructure: as `NeuralPotential.predict`.
     """
     cutoff = max(potential.cutoff for potential in potentials)
-    neighbours = NeighbourList(cutoff, skin=0.0) if neighbours is None else neighbours
+    neighbours = NeighbourList(cutoff, skin=SHARED) if neighbours is None else neighbours
     return [potential.predict(atoms, neighbours) for potential in potentials]
