@@ -46,9 +46,10 @@ def explore(frames: list[Atoms], number: int, path: Path) -> None:
 
 
 def melt_and_quench(potential: atomistic.NeuralPotential, number: int, run: int) -> list[Atoms]:
-    """One run: 3000 K, then a liquid at 1800 to 2200 K, then an amorphous solid at 300 K; 8 or 16 atoms."""
+    """One run: 3000 K, then a liquid at 1800 to 2200 K, then an amorphous solid at 300 K; 8 atoms, 16 in some runs of two rounds."""
     generator = np.random.default_rng([SEED, number, run])
-    atoms = bulk("Si", a=LATTICE_CONSTANT).repeat(2) if run % 3 == 0 else bulk("Si", a=LATTICE_CONSTANT, cubic=True)
+    large = number < 3 and run % 3 == 0
+    atoms = bulk("Si", a=LATTICE_CONSTANT).repeat(2) if large else bulk("Si", a=LATTICE_CONSTANT, cubic=True)
     shaped = atomistic.deform(atoms, expm(log_strain(generator, 0.05)))
     volume = generator.uniform(17.0, 21.0)  # A^3 an atom; the liquid has about 18, the amorphous solid about 20
     atoms = atomistic.deform(shaped, np.eye(3) * np.cbrt(volume * len(atoms) / shaped.get_volume()))
