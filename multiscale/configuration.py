@@ -93,17 +93,24 @@ class Reference(Section):
 
 
 class Potential(Section):
-    """The neural network potential and its training."""
+    """The neural network potential and its training; what is left out is `atomistic.TrainingSettings`' own."""
 
-    cutoff_over_nearest: float = Field(1.85, ge=1.2, le=5.0)
-    radial_functions: int = Field(12, ge=1, le=100)
-    angular_functions: int = Field(7, ge=1, le=100)
-    hidden: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field((20, 20), min_length=1)
-    cycles: int = Field(8, ge=1)
-    iterations_per_cycle: int = Field(250, ge=1)
-    energy_error_ev_atom: Positive = 0.5e-3
-    force_error_ev_angstrom: Positive = 20e-3
-    stress_error_gpa: Positive = 0.05
+    cutoff_over_nearest: float | None = Field(None, ge=1.2, le=5.0)
+    angular_cutoff_over_nearest: float | None = Field(None, ge=1.2, le=5.0)
+    radial_functions: int | None = Field(None, ge=1, le=100)
+    angular_functions: int | None = Field(None, ge=1, le=100)
+    degree: int | None = Field(None, ge=1, le=10)
+    hidden: tuple[Annotated[int, Field(ge=1, le=1000)], ...] | None = Field(None, min_length=1)
+    optimiser: Literal["adam", "kalman"] | None = None
+    epochs: int | None = Field(None, ge=0)
+    learning_rate: Positive | None = None
+    cycles: int | None = Field(None, ge=0)
+    iterations_per_cycle: int | None = Field(None, ge=1)
+    energy_error_ev_atom: Positive | None = None
+    force_error_ev_angstrom: Positive | None = None
+    stress_error_gpa: Positive | None = None
+    validation: float | None = Field(None, ge=0.0, lt=1.0)
+    patience: int | None = Field(None, ge=1)
 
 
 class Data(Section):

@@ -39,7 +39,6 @@ MANY_POINTS: Final = 2000
 
 
 @matplotlib.rc_context(STYLE)
-@matplotlib.rc_context(STYLE)
 def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str, abscissa: str) -> str:
     """Prediction against reference, one panel a quantity, with its RMSE.
 
@@ -65,20 +64,18 @@ def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str
 
 
 @matplotlib.rc_context(STYLE)
-@matplotlib.rc_context(STYLE)
-def learning_curve(history: Float[ndarray, "cycles 5"]) -> str:
-    """Training errors of the potential against L-BFGS iterations."""
+def learning_curve(history: Float[ndarray, "epochs 5"]) -> str:
+    """Training errors of the potential against epochs and cycles."""
     figure = _figure(4.6, 3.0)
     (axes,) = _columns(figure, 1)
     names = ("energy (meV/atom)", "force (meV/Å)", "stress (MPa)")
     for name, column, colour in zip(names, (2, 3, 4), (LAW, POTENTIAL, THERMAL), strict=True):
-        axes.plot(history[:, 0], 1e3 * history[:, column], "o-", markersize=3, color=colour, label=name)
-    axes.set(yscale="log", xlabel="L-BFGS iterations", ylabel="RMSE on the training set", title="Training")
+        axes.plot(history[:, 0], 1e3 * history[:, column], color=colour, label=name)
+    axes.set(yscale="log", xlabel="epoch or cycle", ylabel="RMSE on the training set", title="Training")
     axes.legend()
     return _svg(figure)
 
 
-@matplotlib.rc_context(STYLE)
 @matplotlib.rc_context(STYLE)
 def stress_strain(
     paths: Mapping[str, tuple[ndarray, ndarray]],
@@ -121,7 +118,6 @@ def stress_strain(
 
 
 @matplotlib.rc_context(STYLE)
-@matplotlib.rc_context(STYLE)
 def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
     """Residuals of each load step against Newton iterations."""
     figure = _figure(4.6, 3.0)
@@ -136,7 +132,6 @@ def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
     return _svg(figure)
 
 
-@matplotlib.rc_context(STYLE)
 @matplotlib.rc_context(STYLE)
 def trust_histogram(trust: ndarray, volume: ndarray) -> str:
     """Share of the body's volume by trust."""

@@ -1,5 +1,7 @@
 """Stage 2: a neural network potential is trained on the labelled configurations and tested on those held out."""
 
+from typing import Final
+
 import numpy as np
 import torch
 from ase import Atoms
@@ -18,7 +20,7 @@ HISTORY = "history.h5"
 
 
 def train_potential(job: Job) -> Finding:
-    """Train, with a checkpoint after each cycle, and predict the held-out configurations."""
+    """Train, with a checkpoint after each epoch and cycle, and predict the held-out configurations."""
     configurations = read(job.upstream("reference", CONFIGURATIONS), index=":")
     split = {name: [atoms for atoms in configurations if atoms.info["split"] == name] for name in ("train", "test")}
     torch.set_num_threads(job.threads)
@@ -49,19 +51,21 @@ def train_potential(job: Job) -> Finding:
     )
 
 
+NAMES: Final = {
+    "radial_functions": "radial",
+    "angular_functions": "angular",
+    "iterations_per_cycle": "iterations",
+    "energy_error_ev_atom": "energy_error",
+    "force_error_ev_angstrom": "force_error",
+    "stress_error_gpa": "stress_error",
+}
+"""Names of the configuration that differ from those of the atomistic room."""
+
+
 def settings(potential: Potential) -> TrainingSettings:
     """The configuration in the terms of the atomistic room."""
-    return TrainingSettings(
-        cutoff_over_nearest=potential.cutoff_over_nearest,
-        radial=potential.radial_functions,
-        angular=potential.angular_functions,
-        hidden=potential.hidden,
-        cycles=potential.cycles,
-        iterations=potential.iterations_per_cycle,
-        energy_error=potential.energy_error_ev_atom,
-        force_error=potential.force_error_ev_angstrom,
-        stress_error=potential.stress_error_gpa,
-    )
+    given = potential.model_dump(exclude_none=True)
+    return TrainingSettings(**{NAMES.get(name, name): value for name, value in given.items()})
 
 
 def predictions(potential: NeuralPotential, structures: list[Atoms]) -> dict[str, np.ndarray]:
