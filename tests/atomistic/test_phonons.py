@@ -37,11 +37,11 @@ def trained(small_training: Trained, silicon: Atoms) -> tuple[atomistic.NeuralPo
 
 
 def test_raman_mode_of_stillinger_weber_silicon(trained: tuple[atomistic.NeuralPotential, Atoms]) -> None:
-    """17.83 THz, threefold, within 3 % after a training of seconds; acoustic modes at zero."""
+    """17.83 THz, threefold, within 0.2 THz after a training of seconds; acoustic modes at zero."""
     frequencies = phonon_frequencies(*trained)[0]
     assert np.abs(frequencies[:3]).max() < 1e-5
     np.testing.assert_allclose(frequencies[3:], frequencies[3], rtol=1e-6)
-    assert frequencies[3] == pytest.approx(17.83, rel=0.03)
+    assert frequencies[3] == pytest.approx(17.83, abs=0.2)
 
 
 @pytest.mark.parametrize("direction", [(1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 2.0, 3.0)])
