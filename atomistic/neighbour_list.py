@@ -165,13 +165,17 @@ class NeighbourList:
             self._inverse = np.linalg.pinv(self._lattice)
             self._owners = self._rows.owner[len(atoms) :]
             self._positions = np.empty((len(self._rows.owner), 3))
+            self._offset_cell: ndarray | None = None
             self._built = (atoms.positions.copy(), atoms.pbc.copy())
             self.builds += 1
         count = len(atoms)
         self._positions[:count] = atoms.positions
         if len(self._owners):
-            np.take(atoms.positions, self._owners, axis=0, out=self._positions[count:])
-            self._positions[count:] += self._rows.shifts @ atoms.cell.array
+            np.take(atoms.positions, self._owners, axis=0, out=self._positions[count:], mode="clip")
+            if self._offset_cell is None or (atoms.cell.array != self._offset_cell).any():
+                self._offset_cell = atoms.cell.array.copy()
+                self._offsets = self._rows.shifts @ self._offset_cell
+            self._positions[count:] += self._offsets
         return self._rows, self._positions
 
     def _holds(self, atoms: Atoms, positions: ndarray, periodic: ndarray) -> bool:
@@ -185,8 +189,14 @@ class NeighbourList:
             if not np.isfinite(D).all():
                 return False
             positions, stretch = positions @ D, math.sqrt(max(0.0, np.linalg.eigvalsh(D.T @ D)[0]))
-        moved = atoms.positions - positions
-        moved -= 0.5 * (moved.max(axis=0) + moved.min(axis=0))
-        furthest = float(np.sqrt(np.einsum("ia,ia->i", moved, moved).max()))
         # a little less, so that the round-off of distances cannot matter; a NaN renews the list, which then refuses it
-        return self.cutoff + 2.0 * furthest <= stretch * (self.cutoff + self.skin) * (1.0 - 1e-12)
+        reach = 0.5 * (stretch * (self.cutoff + self.skin) * (1.0 - 1e-12) - self.cutoff)
+        moved = atoms.positions - positions
+        if furthest(moved) <= reach:
+            return True
+        return furthest(moved - 0.5 * (moved.max(axis=0) + moved.min(axis=0))) <= reach
+
+
+def furthest(vectors: Float[ndarray, "atoms 3"]) -> float:
+    """Length of the longest."""
+    return math.sqrt(np.einsum("ia,ia->i", vectors, vectors).max())

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
-from jaxtyping import Float
+from jaxtyping import Float, Int32
 from numpy import ndarray
 from torch import Tensor
 
@@ -81,14 +81,22 @@ class NeuralPotential:
         networks = {number: network.to(device) for number, network in self.networks.items()}
         return replace(self, networks=networks)
 
+    @cached_property
+    def _places(self) -> Int32[ndarray, "numbers"]:
+        """Place in the descriptors' numbers by atomic number, -1 for an unknown element."""
+        places = np.full(len(chemical_symbols), -1, dtype=np.int32)
+        places[list(self.descriptors.numbers)] = np.arange(len(self.descriptors.numbers))
+        return places
+
     def check_elements(self, atoms: Atoms) -> None:
         """Raises UnknownElement where `atoms` has an element outside the training set."""
+        if (self._places[atoms.numbers] >= 0).all():
+            return
         unknown = sorted(set(atoms.numbers.tolist()) - set(self.descriptors.numbers))
-        if unknown:
-            raise UnknownElement(
-                f"element {', '.join(chemical_symbols[z] for z in unknown)} is unknown to the potential, which was trained on "
-                f"{', '.join(chemical_symbols[z] for z in self.descriptors.numbers)}"
-            )
+        raise UnknownElement(
+            f"element {', '.join(chemical_symbols[z] for z in unknown)} is unknown to the potential, which was trained on "
+            f"{', '.join(chemical_symbols[z] for z in self.descriptors.numbers)}"
+        )
 
     def atomic_energies(
         self, table: NeighbourTable, vectors: Float[Tensor, "atoms neighbours 3"] | None = None
@@ -134,7 +142,7 @@ class NeuralPotential:
                     f"a list of {neighbours.cutoff:g} A, expected the potential's {self.cutoff:g} A or more"
                 )
             rows, positions = neighbours.update(atoms)
-            elements = np.searchsorted(self.descriptors.numbers, atoms.numbers).astype(np.int32)
+            elements = self._places[atoms.numbers]
             energies, forces, virial = self.kernel.evaluate(rows, positions, elements, threads)
         volume = atoms.get_volume() if all(atoms.pbc) else np.inf
         return Prediction(float(energies.sum()), forces, 0.5 * (virial + virial.T) / volume, energies)
