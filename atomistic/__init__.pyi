@@ -1,6 +1,6 @@
 from .body_ordered import BodyOrdered
 from .calculator import NeuralCalculator
-from .calibration import CalibratedUncertainty, InvalidCalibrationData, calibrate
+from .calibration import CalibratedUncertainty, InvalidCalibrationData, calibrate, fit_uncertainty
 from .cauchy_born import CauchyBorn, CauchyBornResponse, InvalidDeformation
 from .classical import ElementNotCovered
 from .compiler import KernelUnavailable
@@ -126,6 +126,7 @@ __all__ = [
     "elastic_constants",
     "first_piola",
     "fit_linear",
+    "fit_uncertainty",
     "guarded_run",
     "hessian",
     "hessian_operator",

@@ -137,13 +137,13 @@ class LastLayerLaplace:
     def draw(self, members: int, *, seed: int) -> PotentialEnsemble:
         """Potentials whose last layers are drawn from the posterior, w + L n with n standard normal: all else is shared.
 
-        Their spread estimates the same standard deviations for the cost of `members` force calls, to a relative accuracy of about
-        1 / sqrt(6 members) for a force.
+        The n are taken about their own mean, so that the mean of the ensemble is the potential itself. Its spread estimates the standard
+        deviations of `evaluate` for the cost of `members` force calls, to a relative accuracy of about 1 / sqrt(6 members) for a force.
         """
-        generator = np.random.default_rng(seed)
-        weights = last_layer_weights(self.potential)
-        drawn = weights + generator.standard_normal((members, len(weights))) @ self.factor.T
-        return PotentialEnsemble(directions(self.potential, drawn.T))
+        deviates = np.random.default_rng(seed).standard_normal((len(self.factor), members))
+        deviates -= deviates.mean(1, keepdims=True)
+        drawn = last_layer_weights(self.potential)[:, None] + self.factor @ deviates
+        return PotentialEnsemble(directions(self.potential, drawn))
 
     def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
         """Header and arrays of the potential and of the posterior."""

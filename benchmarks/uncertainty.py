@@ -46,7 +46,7 @@ CRYSTAL: Final = (
 DIVISIONS: Final = 10
 COVERAGE: Final = 0.9
 FALSE_ALARMS: Final = 0.05
-DRAWS: Final = 8
+DRAWS: Final = 16
 """Potentials drawn from the posterior of the last layer: what a cheaper estimate of the same is worth."""
 CALIBRATION: Final = 0.25
 """Fraction of the structures in domain that are not for testing."""

@@ -158,7 +158,8 @@ def test_draws_from_the_posterior_spread_as_it_says() -> None:
     laplace = estimator("laplace")
     assert isinstance(laplace, LastLayerLaplace)
     atoms = problem()[3][0]
-    exact, drawn = laplace.evaluate(atoms), EnsembleSpread(laplace.draw(40, seed=0)).evaluate(atoms)
+    exact, (prediction, drawn) = laplace.evaluate(atoms), EnsembleSpread(laplace.draw(40, seed=0)).predict(atoms)
+    np.testing.assert_allclose(prediction.forces, laplace.potential.predict(atoms).forces, atol=1e-8)
     assert (
         exact.forces is not None and drawn.forces is not None and exact.energy is not None and drawn.energy is not None
     )
@@ -302,6 +303,15 @@ def test_guard_stops_on_a_threshold_of_the_held_out_atoms() -> None:
     with pytest.raises(atomistic.UncertainStructure) as stopped:
         guard(labelled(1, 3, problem()[1], 0.5)[0])
     assert stopped.value.atoms is not None
+
+
+def test_default_is_the_last_layer_and_draws_are_of_it() -> None:
+    potential, _, train, held_out = problem()
+    exact, drawn = (atomistic.fit_uncertainty(potential, train, held_out, draws=draws) for draws in (None, 6))
+    assert exact.evaluate(train[0]).energy == calibrated("laplace").evaluate(train[0]).energy
+    assert drawn.estimator.kind == EnsembleSpread.kind
+    forces = [one.predict(train[0])[0].forces for one in (exact, drawn)]
+    np.testing.assert_allclose(*forces, atol=1e-8)
 
 
 def test_structures_without_a_period_have_no_stress_uncertainty() -> None:
