@@ -11,13 +11,14 @@ The mean is itself conservative: its forces and stress are the derivatives of th
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
 
+from atomistic.neighbour_list import NeighbourList
 from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 from atomistic.potential import NeuralPotential, Prediction
 
@@ -70,11 +71,13 @@ class PotentialEnsemble:
         Raises:
             UnknownElement: where an element is not known.
         """
-        return combine([member.predict(atoms) for member in self.members])
+        neighbours = NeighbourList(self.cutoff, skin=0.0)
+        return combine([member.predict(atoms, neighbours) for member in self.members])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all members to one safetensors file, whole or not at all."""
-        headers, arrays = [], {}
+        headers: list[dict[str, Any]] = []
+        arrays: dict[str, ndarray] = {}
         for k, member in enumerate(self.members):
             header, own = member.contents()
             headers.append(header)

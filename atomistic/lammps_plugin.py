@@ -71,7 +71,7 @@ def build_lammps_plugin(
             f"descriptors of kind {potential.descriptors.kind!r} have no pair style; train a potential of {BodyOrdered.kind!r} ones"
         )
     kernel = kernel_for(potential.descriptors, potential.networks)
-    if kernel is None:
+    if not isinstance(kernel, BodyOrderedKernel):
         raise PluginFailed("the potential's kernel cannot be compiled here; a C compiler is needed")
     target = Path(path)
     with tempfile.TemporaryDirectory(dir=target.parent or None) as name:

@@ -192,7 +192,8 @@ class NeighbourList:
         # a little less, so that the round-off of distances cannot matter; a NaN renews the list, which then refuses it
         reach = 0.5 * (stretch * (self.cutoff + self.skin) * (1.0 - 1e-12) - self.cutoff)
         moved = atoms.positions - positions
-        if furthest(moved) <= reach:
+        distance = furthest(moved)
+        if distance <= reach or (distance == 0.0 and stretch == 1.0):
             return True
         return furthest(moved - 0.5 * (moved.max(axis=0) + moved.min(axis=0))) <= reach
 

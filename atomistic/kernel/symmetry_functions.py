@@ -121,7 +121,8 @@ class SymmetryFunctionsKernel:
         chosen = [k for k, f in enumerate(own) if f.kind != "radial" and f.neighbours in ((), pair)]
         powers = sorted({(own[k].zeta, 0.5 * own[k].lambda_) for k in chosen})
         keys = sorted({(shapes.index(own[k].shape), int(own[k].kind == "narrow")) for k in chosen})
-        runs, terms = [], []
+        runs: list[tuple[int, int, int, int]] = []
+        terms: list[tuple[int, int, float]] = []
         for shape, narrow in keys:
             members = [k for k in chosen if (shapes.index(own[k].shape), own[k].kind == "narrow") == (shape, narrow)]
             runs.append((shape, narrow, len(terms), len(terms) + len(members)))

@@ -97,6 +97,16 @@ def test_renewed_only_when_it_has_to_be() -> None:
     assert neighbours.builds == 5
 
 
+def test_one_structure_needs_one_list_also_without_a_skin() -> None:
+    atoms, neighbours = bulk("Si", a=5.43), NeighbourList(CUTOFF, 0.0)
+    neighbours.update(atoms)
+    neighbours.update(atoms)
+    assert neighbours.builds == 1
+    atoms.positions[0, 0] += 1e-9
+    neighbours.update(atoms)
+    assert neighbours.builds == 2
+
+
 def test_each_image_is_stored_once() -> None:
     rows = neighbour_rows(bulk("Si", a=5.43), 6.0)
     images = np.column_stack([rows.owner[2:], rows.shifts])
