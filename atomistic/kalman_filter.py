@@ -59,7 +59,8 @@ class KalmanFilter:
         generator = np.random.default_rng((self.seed, step))
         structures = [(b, k) for b, block in enumerate(self.loss.rows) for k in range(len(block))]
         for chosen in generator.permutation(len(structures)):
-            errors, slopes = self._linearised(parameters, *structures[chosen], generator)
+            block, structure = structures[chosen]
+            errors, slopes = self._linearised(parameters, block, structure, generator)
             gain = covariance @ slopes.T
             innovation = slopes @ gain
             innovation.diagonal().add_(forgetting)

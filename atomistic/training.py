@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -57,6 +57,7 @@ class TrainingSettings:
         force_components: of each structure in an update of the Kalman filter.
         energy_error, force_error, stress_error: scales of the loss, eV/atom, eV/A, GPa; their ratios matter.
         decay: weight of the squares of the parameters.
+        precision: of the stored derivatives of descriptors; "single" halves memory and time and changes forces by some 1e-6 of them.
         whitening_floor: eigenvalues of the Gram matrix below this fraction of the largest are not amplified further.
         validation: fraction of the configurations kept for early stopping; 0 for none.
         patience: epochs or cycles without a better validation loss after which the training stops.
@@ -79,6 +80,7 @@ class TrainingSettings:
     force_error: float = 0.1
     stress_error: float = 0.1
     decay: float = 1e-6
+    precision: Literal["double", "single"] = "double"
     whitening_floor: float = 1e-13
     validation: float = 0.0
     patience: int = 20
@@ -171,13 +173,15 @@ def train(
     groups = [[str(a.info.get("group", "")) for a in given if len(a) == n] for n in sizes]
     warn_of_inconsistent_stresses(rows, groups, numbers, settings.scales)
     linear = ridge_regression(rows, numbers, settings.scales)
+    rows = [stored(block, settings.precision) for block in rows]
     size = float(np.sqrt(sum(float(c.square().sum()) for c in linear.coefficients.values()) / len(numbers)))
     model = Model(numbers, (rows[0].values.shape[-1], *settings.hidden, 1), unit=0.1 * size or 1.0)
     loss = Loss(rows, model, linear.shift, settings.scales, settings.decay)
     held = None
     if kept:
         held_rows = [block.to(device) for block in descriptor_rows(descriptors, kept)]
-        held = Loss(whiten(held_rows, white), model, linear.shift, settings.scales, 0.0)
+        held_rows = [stored(block, settings.precision) for block in whiten(held_rows, white)]
+        held = Loss(held_rows, model, linear.shift, settings.scales, 0.0)
     fingerprint = json.dumps(
         {
             "seed": seed,
@@ -201,6 +205,11 @@ def train(
     steps = len(at.history)
     validated = np.array(at.validation).reshape(steps, 0 if held is None else 4)
     return Training(potential, np.array(at.history).reshape(steps, 5), validated, phases)
+
+
+def stored(block: Rows, precision: str) -> Rows:
+    """The rows with the Jacobian, which fills the memory, in single or double precision; all else stays double."""
+    return block if precision == "double" else replace(block, jacobian=block.jacobian.float())
 
 
 def default_descriptors(configurations: Sequence[Atoms], settings: TrainingSettings) -> BodyOrdered:

@@ -3,7 +3,8 @@
     python benchmarks/run.py            # all of them
     python benchmarks/run.py law        # one
 
-A benchmark is a file beside this one with a function `measure() -> dict[str, float]`; names of numbers carry the unit.
+A benchmark is a file beside this one with a function `measure() -> dict[str, float]`; names of numbers carry the unit. Files without
+one take arguments and run by themselves.
 """
 
 import importlib.util
@@ -28,7 +29,7 @@ PACKAGES: Final = ("atomlaw", "numpy", "scipy", "torch")
 
 def main(names: list[str]) -> int:
     """Run the benchmarks named, all of them by default; returns the exit status."""
-    present = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != Path(__file__).stem)
+    present = sorted(path.stem for path in FOLDER.glob("*.py") if "\ndef measure(" in path.read_text())
     unknown = [name for name in names if name not in present]
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; expected one of {', '.join(present)}", file=sys.stderr)

@@ -226,6 +226,16 @@ def test_ensembles_in_processes_equal_those_in_turn(small_training: Trained) -> 
         atomistic.train_ensemble(configurations, quick, seeds=(1, 1))
 
 
+def test_single_precision_of_the_rows_changes_little(small_training: Trained) -> None:
+    configurations = small_training[0][::12]
+    double, single = (
+        atomistic.train(configurations, replace(ADAM, cycles=0, precision=precision), seed=0)
+        for precision in ("double", "single")
+    )
+    np.testing.assert_allclose(single.history, double.history, rtol=1e-4)
+    assert (single.history[:, 1:] != double.history[:, 1:]).all()
+
+
 def test_other_descriptors_may_be_given(small_training: Trained) -> None:
     configurations = small_training[0][::12]
     descriptors = atomistic.SymmetryFunctions.spread((14,), nearest=2.35, cutoff=4.3, radial=4, angular=2)
