@@ -32,7 +32,7 @@ typedef struct {
 
 /* Functions of neighbours of two elements. */
 typedef struct {
-    int64_t runs, powers, narrow;
+    int64_t runs, powers, narrow; /* narrow: number of runs with g(r_jk) */
     const angular_run *run;
     const angular_power *power;
     const angular_term *term;
@@ -125,6 +125,13 @@ static void find_shapes(const centre *own, const environment *at, const angular_
         }
 }
 
+INLINE int none_below(vd x, double limit) {
+    const vi below = x < limit;
+    int64_t any = 0;
+    for (int lane = 0; lane < LANES; ++lane) any |= below[lane];
+    return !any;
+}
+
 /* All pairs of neighbours of two elements: values are added to `sums`, or, where `forces` is set, derivatives to `gradient`. */
 INLINE void over_pairs(const centre *own, const element_pair *pair, const environment *at, int first, int second,
                        const angular_workspace *work, int forces) {
@@ -148,17 +155,18 @@ INLINE void over_pairs(const centre *own, const element_pair *pair, const enviro
             const int64_t k = at->begin[second] + v, place = work->offset[second] + v;
             const vd uk[3] = {vectors_of(at->x, k), vectors_of(at->y, k), vectors_of(at->z, k)}, rk = vectors_of(at->r, k);
             const vd cosine = uj[0] * uk[0] + uj[1] * uk[1] + uj[2] * uk[2];
-            vd once = splat(1.0);
-            if (first == second && v == n / LANES) once = choose(places > n % LANES, once, splat(0.0));
-            for (int64_t a = 0; a < pair->powers; ++a)
-                work->power[a] = power_of(0.5 + pair->power[a].half_lambda * cosine, pair->power[a].zeta, &work->power_slope[a]);
             vd apart[3], opposite = splat(1.0);
             if (pair->narrow) {
                 for (int a = 0; a < 3; ++a) apart[a] = rk * uk[a] - rj * uj[a];
                 opposite = apart[0] * apart[0] + apart[1] * apart[1] + apart[2] * apart[2];
+                if (pair->narrow == pair->runs && none_below(opposite, own->inner * own->inner)) continue;
                 /* idle neighbours lie on top of each other */
                 opposite = sqrt_of(choose(opposite > 1e-4, opposite, splat(1e-4)));
             }
+            vd once = splat(1.0);
+            if (first == second && v == n / LANES) once = choose(places > n % LANES, once, splat(0.0));
+            for (int64_t a = 0; a < pair->powers; ++a)
+                work->power[a] = power_of(0.5 + pair->power[a].half_lambda * cosine, pair->power[a].zeta, &work->power_slope[a]);
             vd by_cosine = splat(0.0), by_rj = splat(0.0), by_rk = splat(0.0), by_opposite = splat(0.0);
             for (int64_t n_run = 0; n_run < pair->runs; ++n_run) {
                 const angular_run *run = &pair->run[n_run];

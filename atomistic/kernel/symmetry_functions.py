@@ -139,7 +139,7 @@ class SymmetryFunctionsKernel:
             self._array("angular_power", powers),
             self._array("angular_term", terms),
         )
-        return len(runs), len(powers), int(any(narrow for _, narrow in keys)), *arrays
+        return len(runs), len(powers), sum(narrow for _, narrow in keys), *arrays
 
     def evaluate(
         self,

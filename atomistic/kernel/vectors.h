@@ -176,24 +176,32 @@ INLINE vd polynomial_cutoff(vd x, vd *slope) {
     return 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x);
 }
 
-/* Rows become columns: LANES vectors of LANES numbers, by butterflies over blocks of 1, 2, 4. */
-#define BUTTERFLY(rows, step, low, high)                                  \
-    for (int i = 0; i < LANES; ++i)                                       \
-        if (!(i & (step))) {                                              \
-            const vd a = rows[i], b = rows[i + (step)];                   \
-            rows[i] = __builtin_shuffle(a, b, (vi)low);                   \
-            rows[i + (step)] = __builtin_shuffle(a, b, (vi)high);         \
-        }
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
 
+/* One step of a transposition: rows `step` apart exchange blocks of `step` numbers. */
+#define BUTTERFLY(rows, step, low, high)             \
+    for (int i = 0; i < LANES; ++i)                  \
+        if (!(i & (step))) {                         \
+            const vd a = rows[i], b = rows[i + (step)]; \
+            rows[i] = SHUFFLE(a, b, low);            \
+            rows[i + (step)] = SHUFFLE(a, b, high);  \
+        }
+#define LIST(...) __VA_ARGS__
+
+/* Rows become columns: LANES vectors of LANES numbers. */
 INLINE void transpose(vd *rows) {
 #if LANES == 8
-    UNROLL BUTTERFLY(rows, 1, ((vi){0, 8, 2, 10, 4, 12, 6, 14}), ((vi){1, 9, 3, 11, 5, 13, 7, 15}))
-    UNROLL BUTTERFLY(rows, 2, ((vi){0, 1, 8, 9, 4, 5, 12, 13}), ((vi){2, 3, 10, 11, 6, 7, 14, 15}))
-    UNROLL BUTTERFLY(rows, 4, ((vi){0, 1, 2, 3, 8, 9, 10, 11}), ((vi){4, 5, 6, 7, 12, 13, 14, 15}))
+    UNROLL BUTTERFLY(rows, 1, LIST(0, 8, 2, 10, 4, 12, 6, 14), LIST(1, 9, 3, 11, 5, 13, 7, 15))
+    UNROLL BUTTERFLY(rows, 2, LIST(0, 1, 8, 9, 4, 5, 12, 13), LIST(2, 3, 10, 11, 6, 7, 14, 15))
+    UNROLL BUTTERFLY(rows, 4, LIST(0, 1, 2, 3, 8, 9, 10, 11), LIST(4, 5, 6, 7, 12, 13, 14, 15))
 #elif LANES == 4
-    UNROLL BUTTERFLY(rows, 1, ((vi){0, 4, 2, 6}), ((vi){1, 5, 3, 7}))
-    UNROLL BUTTERFLY(rows, 2, ((vi){0, 1, 4, 5}), ((vi){2, 3, 6, 7}))
+    UNROLL BUTTERFLY(rows, 1, LIST(0, 4, 2, 6), LIST(1, 5, 3, 7))
+    UNROLL BUTTERFLY(rows, 2, LIST(0, 1, 4, 5), LIST(2, 3, 6, 7))
 #else
-    UNROLL BUTTERFLY(rows, 1, ((vi){0, 2}), ((vi){1, 3}))
+    UNROLL BUTTERFLY(rows, 1, LIST(0, 2), LIST(1, 3))
 #endif
 }
