@@ -251,11 +251,11 @@ GROUPS = (
     Group("strained primitive", 120, primitive(0.08, 0.08)),
     Group("equation of state", 30, equation_of_state),
     Group("rattled 8", 70, rattled_8),
-    Group("rattled 16", 4, supercell(primitive_16, 0.04, (0.03, 0.12)), start=0.1),
+    Group("rattled 16", 4, supercell(primitive_16, 0.04, (0.03, 0.12)), start=0.9),
     Group("beta-tin", 24, beta_tin, k_spacing=0.20),
     Group("simple cubic", 24, simple_cubic, k_spacing=0.16),
     Group("hexagonal diamond", 18, hexagonal_diamond),
-    Group("vacancy", 6, vacancy(primitive_16), start=0.1),
+    Group("vacancy", 6, vacancy(primitive_16), start=0.8),
     Group("surface", 9, surface, start=0.1),
     Group("rattled 64", 3, two_fold(2, 0.03, (0.06, 0.10)), start=0.3),
 )

@@ -27,13 +27,11 @@ ORDER = 0.1
 """A round is labelled at once, before most of what is left: the next one waits for it."""
 WATCH_EVERY = 10
 
-SETTINGS = atomistic.TrainingSettings(cycles=3, iterations=200)
-
 
 def explore(frames: list[Atoms], number: int, path: Path) -> None:
     """Write the snapshots of round `number` to `path`, from a potential trained on the training frames among `frames`."""
     training = [atoms for atoms in frames if atoms.info["split"] == "train"]
-    potential = atomistic.train(training, SETTINGS, seed=number).potential
+    potential = atomistic.train(training, seed=number).potential
     snapshots: list[Atoms] = []
     for run in range(RUNS):
         snapshots += melt_and_quench(potential, number, run)
