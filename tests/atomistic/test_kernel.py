@@ -28,8 +28,9 @@ from atomistic import (
     kernel,
 )
 from atomistic.compiler import compiler_found, load_library
-from atomistic.cutoff_functions import CUTOFF_FUNCTIONS, WITHOUT_INNER_CUTOFF
+from atomistic.cutoff_functions import CUTOFF_FUNCTIONS
 from atomistic.harmonics import coupling
+from atomistic.kernel.calling import cutoff_name
 from atomistic.kernel.four_body import four_body_source
 from atomistic.network import Network
 
@@ -156,24 +157,25 @@ def test_numbers_are_those_of_torch(name: str, make: Callable[[np.random.Generat
     np.testing.assert_allclose(found.stress, expected.stress, rtol=0.0, atol=1e-10 * scale)
 
 
-@pytest.mark.parametrize("name", CUTOFF_FUNCTIONS)
-def test_every_cutoff_function(name: str) -> None:
-    """Inner and outer parts, and the slope, by a set of two radial functions and a wide one."""
-    functions = (
-        F("radial", (14,), 0.0, 0.0, 3.0),
-        F("radial", (14,), 0.2, 1.0, 5.0),
-        F("wide", (14, 14), 0.0, 0.0, 4.0),
+def test_every_cutoff_function_and_its_slope() -> None:
+    names = list(CUTOFF_FUNCTIONS)
+    vectors = (Path(kernel.__file__).parent / "vectors.h").read_text()
+    wrappers = "".join(
+        f"void f{n}(double x, double *y) {{ vd s, v = {cutoff_name(name)}(splat(x), &s); y[0] = v[0]; y[1] = s[0]; }}\n"
+        for n, name in enumerate(names)
     )
-    inner = 0.0 if name in WITHOUT_INNER_CUTOFF else 0.4
-    descriptors = SymmetryFunctions((14,), (functions,), name, inner)
-    weight = torch.tensor([[0.3, -0.2, 0.1]], dtype=torch.float64)
-    networks = {14: Network(((weight, torch.zeros(1, dtype=torch.float64)),))}
-    potential = NeuralPotential(descriptors, networks, {})
-    atoms = triclinic(np.random.default_rng(3))
-    atoms.rattle(0.2, seed=1)
-    expected, found = by_torch(potential, atoms), potential.predict(atoms)
-    np.testing.assert_allclose(found.energies, expected.energies, rtol=1e-11)
-    np.testing.assert_allclose(found.forces, expected.forces, rtol=0.0, atol=1e-11)
+    interface = "".join(f"void f{n}(double x, double *y);" for n in range(len(names)))
+    library, ffi = load_library("cutoff_test", vectors + wrappers, interface)
+    x = torch.linspace(0.0, 1.0, 101, dtype=torch.float64, requires_grad=True)
+    found = np.zeros((len(x), 2))
+    for n, name in enumerate(names):
+        value = CUTOFF_FUNCTIONS[name](x)
+        (slope,) = torch.autograd.grad(value.sum(), x)
+        for row, point in zip(found, x.tolist(), strict=True):
+            getattr(library, f"f{n}")(point, ffi.from_buffer("double[]", row))
+        # the polynomials cancel near x = 1, their coefficients reach 540
+        np.testing.assert_allclose(found[:, 0], value.detach().numpy(), rtol=0.0, atol=3e-13)
+        np.testing.assert_allclose(found[:, 1], slope.numpy(), rtol=0.0, atol=3e-12)
 
 
 @pytest.mark.parametrize("name", ["two elements", "mixed"])
