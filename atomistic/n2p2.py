@@ -27,6 +27,7 @@ from atomistic.n2p2_settings import Setting, Settings, count_in, number_in, read
 from atomistic.network import Network
 from atomistic.network_file import NetworkFileError
 from atomistic.potential import NeuralPotential
+from atomistic.straight_nodes import beside_layers
 from atomistic.symmetry_functions import SymmetryFunction, SymmetryFunctions
 
 UNITS: Final = {"eV, Angstrom": (1.0, 1.0), "hartree, bohr": (Hartree, Bohr)}
@@ -120,7 +121,7 @@ def read_n2p2(folder: str | os.PathLike[str], *, units: str) -> NeuralPotential:
         weight, bias = layers[-1]
         layers[-1] = (weight * (energy_unit / conversion), (bias / conversion + offsets[number]) * energy_unit)
         tensors = tuple((torch.from_numpy(weight), torch.from_numpy(bias)) for weight, bias in layers)
-        networks[number] = Network(tensors, activations)
+        networks[number] = beside_layers(Network(tensors, activations))
     name, inner = _cutoff(settings)
     own = tuple(
         tuple(

@@ -18,14 +18,11 @@ from atomistic.n2p2 import ACTIVATION_LETTERS, CUTOFF_TYPES, FUNCTION_TYPES, n2p
 from atomistic.neighbours import neighbour_table
 from atomistic.network import Network
 from atomistic.potential import NeuralPotential
+from atomistic.straight_nodes import through_layers
 from atomistic.symmetry_functions import SymmetryFunction, SymmetryFunctions
 
 UNBOUNDED: Final = 1e300
 """Where no structures are given, every value lies inside the range that n2p2 warns outside of."""
-
-
-STRAIGHT: Final = 2.0**-40
-"""1/eV; where tanh is a straight line in double precision."""
 
 
 class NotInN2P2Format(ValueError):
@@ -42,7 +39,7 @@ def write_n2p2(folder: str | os.PathLike[str], potential: NeuralPotential, struc
 
     Raises:
         NotInN2P2Format: for body-ordered descriptors, and whatever else the format lacks.
-        FileExistsError: where the folder has files.
+        ValueError: where the folder has files.
     """
     descriptors = potential.descriptors
     if not isinstance(descriptors, SymmetryFunctions):
@@ -52,7 +49,7 @@ def write_n2p2(folder: str | os.PathLike[str], potential: NeuralPotential, struc
         )
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise FileExistsError(f"{target} exists and is not an empty folder; name a new one")
+        raise ValueError(f"{target} exists and is not an empty folder; name a new one")
     orders = {}
     for number in descriptors.numbers:
         own = descriptors.of(number)
@@ -78,31 +75,15 @@ def write_n2p2(folder: str | os.PathLike[str], potential: NeuralPotential, struc
 
 
 def _layers_only(network: Network) -> Network:
-    """The same function by one or more hidden layers alone, as n2p2 has it.
-
-    A linear term beside the layers goes through them in one node more of each, tanh(d x) / d, which is x to the last digit for
-    d = 2^-40/eV. A model without hidden layers gets one with one linear node.
-    """
-    layers = list(network.layers)
-    if network.skip is not None and len(layers) == 1:
-        layers = [(layers[0][0] + network.skip, layers[0][1])]
-    elif network.skip is not None:
-        if not set(network.activations) <= {"tanh", "linear"}:
-            raise NotInN2P2Format(
-                f"a linear term (skip) beside layers with activations {network.activations}; expected tanh or linear ones"
-            )
-        for k, (weight, bias) in enumerate(layers):
-            last = k == len(layers) - 1
-            own = network.skip[None] * STRAIGHT if k == 0 else weight.new_ones(1, 1)
-            if last:
-                layers[k] = (torch.cat([weight, own / STRAIGHT], dim=1), bias)
-            else:
-                both = torch.cat([weight, own]) if k == 0 else torch.block_diag(weight, own)
-                layers[k] = (both, torch.cat([bias, bias.new_zeros(1)]))
-    if len(layers) > 1:
-        return Network(tuple(layers), network.activations)
-    weight, bias = layers[0]
-    return Network((*layers, (weight.new_ones(1, 1), bias.new_zeros(1))), ("linear",))
+    """The same function by layers alone, at least one of them hidden, as n2p2 has it."""
+    try:
+        network = through_layers(network)
+    except ValueError as error:
+        raise NotInN2P2Format(f"{error}, since n2p2 has layers only") from error
+    if len(network.layers) > 1:
+        return network
+    weight, bias = network.layers[0]
+    return Network((*network.layers, (weight.new_ones(1, 1), bias.new_zeros(1))), ("linear",))
 
 
 def _settings(descriptors: SymmetryFunctions, networks: list[Network]) -> str:

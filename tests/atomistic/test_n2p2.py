@@ -16,6 +16,7 @@ from ase.units import Bohr, Hartree
 from atomistic import BodyOrdered, NetworkFileError, NeuralPotential, NotInN2P2Format, read_n2p2, write_n2p2
 from atomistic.descriptors import Descriptors
 from atomistic.network import Network
+from atomistic.straight_nodes import beside_layers, through_layers
 from atomistic.symmetry_functions import SymmetryFunction, SymmetryFunctions
 
 FUNCTIONS = """
@@ -188,6 +189,21 @@ def test_a_linear_term_beside_the_layers_goes_through_them(tmp_path: Path, activ
     ours, theirs = (one.predict(structure()) for one in (potential, again))
     assert theirs.energy == pytest.approx(ours.energy, rel=1e-14)
     np.testing.assert_allclose(theirs.forces, ours.forces, atol=1e-12, rtol=0)
+    if activations:
+        network, original = again.networks[31], potential.networks[31]
+        assert [len(bias) for _, bias in network.layers] == [len(bias) for _, bias in original.layers]
+        # what n2p2 evaluates: the layers alone
+        inputs = torch.linspace(-3.0, 3.0, 7 * network.inputs, dtype=torch.float64).reshape(7, -1)
+        alone = through_layers(original)
+        assert alone.skip is None
+        torch.testing.assert_close(alone(inputs), original(inputs), rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(network.skip.sort().values, original.skip.sort().values, rtol=0, atol=0)
+
+
+def test_ordinary_layers_stay_layers() -> None:
+    for seed in range(5):
+        network = random_potential(gallium_arsenide(), ("tanh", "tanh"), seed).networks[31]
+        assert beside_layers(network) is network
 
 
 def test_ranges_for_n2p2s_warnings_are_those_of_the_structures(tmp_path: Path) -> None:
@@ -229,7 +245,7 @@ def test_what_the_format_lacks_is_refused(tmp_path: Path, potential: NeuralPoten
 
 def test_a_folder_with_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="not an empty folder"):
+    with pytest.raises(ValueError, match="not an empty folder"):
         write_n2p2(tmp_path, random_potential(gallium_arsenide()))
     assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]
 
