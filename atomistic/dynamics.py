@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.md.langevin import Langevin
+from ase.md.langevinbaoab import LangevinBAOAB
 from ase.md.nose_hoover_chain import MTKNPT
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.stress import voigt_6_to_full_3x3_stress
@@ -160,6 +161,7 @@ def npt_average(
     seed: int,
     pressure: float = 0.0,
     steps: int = 5000,
+    equilibration: int = 1000,
     timestep_fs: float = 2.0,
     minimum_atoms: int = 50,
     thermostat_fs: float = 100.0,
@@ -174,8 +176,9 @@ def npt_average(
     deformation F = R U (polar decomposition) the stretch U and the stress R^T sigma R are averaged, so that slow rotations of the cell do
     not count. Momentum is conserved: the centre of mass is at rest and the other 3N - 3 degrees of freedom have the temperature.
 
-    Repetition, start, equilibration and `checkpoint` are those of `thermal_stress`. Chains of thermostats mix the modes of a stiff,
-    cold crystal slowly; where they carry weight compare seeds.
+    Chains of thermostats hardly damp a cell that rings, nor do they mix the modes of a cold crystal: the run starts from `equilibration`
+    steps of stochastic dynamics of atoms and cell at the same temperature and pressure (ASE's LangevinBAOAB). Repetition, error bars and
+    `checkpoint` are those of `thermal_stress`.
 
     Raises:
         ValueError: for a temperature, step number or time that is not positive, a pressure that is not finite.
@@ -190,6 +193,8 @@ def npt_average(
         thermostat_fs=thermostat_fs,
         barostat_fs=barostat_fs,
     )
+    if equilibration < 0:
+        raise ValueError(f"equilibration = {equilibration}, expected a number of steps, zero or more")
     if not np.isfinite(pressure):
         raise ValueError(f"pressure = {pressure}, expected a number in eV/A^3")
     check_crystal(crystal)
@@ -198,7 +203,19 @@ def npt_average(
         raise InvalidCrystal("one atom alone cannot be warm with its centre of mass at rest; raise minimum_atoms")
     initial_cell = atoms.cell.array.copy()
     atoms.calc = calculator
-    thermalize_momenta(atoms, temperature_K=2.0 * temperature, rng=np.random.default_rng(seed))
+    generator = np.random.default_rng(seed)
+    thermalize_momenta(atoms, temperature_K=2.0 * temperature, rng=generator)
+    if equilibration > 0:
+        start = LangevinBAOAB(
+            atoms,
+            timestep_fs * units.fs,
+            temperature_K=temperature,
+            externalstress=-pressure,
+            T_tau=thermostat_fs * units.fs,
+            P_tau=2.0 * thermostat_fs * units.fs,
+            rng=generator,
+        )
+        guarded_run(start, equilibration, max_temperature=_hottest(temperature), checkpoint=checkpoint)
     Stationary(atoms, preserve_temperature=False)
     # ASE's thermostat and thermometer share the kinetic energy out among 3N degrees of freedom; 3N - 3 of them move.
     moving = 1.0 - 1.0 / len(atoms)

@@ -72,11 +72,13 @@ def test_constant_pressure_in_short(crystal: Atoms, calculator: NeuralCalculator
     runs = [
         atomistic.npt_average(
             shear,
-            calculator,
+            # One of its own each: the order in a list of neighbours kept from before would change the last digits.
+            NeuralCalculator(calculator.potential),
             temperature=300.0,
             pressure=pressure,
             seed=0,
             steps=400,
+            equilibration=200,
             minimum_atoms=8,
             checkpoint=tmp_path / "last.extxyz",
         )
@@ -98,22 +100,29 @@ def test_constant_pressure_in_short(crystal: Atoms, calculator: NeuralCalculator
 def test_twenty_picoseconds_at_constant_pressure_on_a_triclinic_cell(
     crystal: Atoms, calculator: NeuralCalculator
 ) -> None:
-    """Stable for 20 ps at 300 K; every component of the mean stress on target within its error bar, and the chain closes: the
-    mean cell, held fixed, has the target stress (NVT, another integrator).
+    """Stable for 20 ps at 300 K and 2 GPa; every component of the mean stress on target within its error bar, and the chain closes:
+    the mean cell, held fixed, has the target stress (NVT, another integrator).
     """
     atoms = triclinic(crystal)
-    cell = atomistic.npt_average(atoms, calculator, temperature=300.0, seed=0, steps=10_000, minimum_atoms=2)
-    assert (np.abs(cell.stress) < cell.stress_error).all()
+    pressure = 2.0 / atomistic.EV_PER_CUBIC_ANGSTROM_IN_GPA
+    cell = atomistic.npt_average(
+        atoms, calculator, temperature=300.0, pressure=pressure, seed=0, steps=10_000, minimum_atoms=2
+    )
+    deviation = np.abs(cell.stress + pressure * np.eye(3))
+    assert (deviation < cell.stress_error).all()
+    # The error bar of an oscillating stress is wide; 15 MPa is what is left once the cell does not ring.
+    assert (deviation * atomistic.EV_PER_CUBIC_ANGSTROM_IN_GPA < 0.015).all()
     assert cell.mean_temperature == pytest.approx(300.0, rel=0.05)
-    expansion = np.diag(cell.stretch) - 1.0
-    assert (np.abs(cell.stretch - np.eye(3)) < 5e-3).all() and (expansion > 0.0).all()
+    # The 0.1 % of thermal expansion less 2 GPa against a bulk modulus near 100 GPa.
+    np.testing.assert_allclose(cell.stretch, (1.0 - 0.0056) * np.eye(3), atol=2e-3)
     held = atomistic.thermal_stress(
         atoms, calculator, cell.stretch, temperature=300.0, seed=0, steps=5000, minimum_atoms=2
     )
+    target = atomistic.first_piola(-pressure * np.eye(3), cell.stretch)
     # An uncertain cell is an uncertain stress: 160 GPa is more than any stiffness of silicon.
     stiffness = 160.0 / atomistic.EV_PER_CUBIC_ANGSTROM_IN_GPA
     error = np.hypot(held.first_piola_error, stiffness * np.linalg.norm(cell.stretch_error))
-    assert (np.abs(held.first_piola) < 2.0 * error).all()
+    assert (np.abs(held.first_piola - target) < 2.0 * error).all()
 
 
 @pytest.mark.parametrize(
@@ -121,6 +130,7 @@ def test_twenty_picoseconds_at_constant_pressure_on_a_triclinic_cell(
     [
         ({"temperature": 0.0}, "temperature = 0.0"),
         ({"temperature": 300.0, "barostat_fs": -1.0}, "barostat_fs = -1.0"),
+        ({"temperature": 300.0, "equilibration": -5}, "equilibration = -5"),
         ({"temperature": 300.0, "pressure": float("nan")}, "pressure = nan"),
     ],
 )
