@@ -109,6 +109,7 @@ class Potential(Section):
     energy_error_ev_atom: Positive | None = None
     force_error_ev_angstrom: Positive | None = None
     stress_error_gpa: Positive | None = None
+    decay: float | None = Field(None, ge=0.0)
     validation: float | None = Field(None, ge=0.0, lt=1.0)
     patience: int | None = Field(None, ge=1)
 
