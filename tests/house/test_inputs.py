@@ -10,7 +10,12 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 
+import atomistic
 from multiscale.command_line import main
+from multiscale.configuration import Configuration
+from multiscale.recorded import RecordedReference
+from multiscale.stages.inputs import recorded_reference
+from multiscale.stages.reference import record_reference
 
 from .conftest import Written, write_box
 
@@ -60,6 +65,85 @@ def test_crystal_of_a_file_refused(
     assert_refused(path, capsys, f"{path}: [crystal] file = '{tmp_path / 'crystal.extxyz'}': ", message)
 
 
+@pytest.fixture(scope="module")
+def labelled() -> tuple[list[Atoms], RecordedReference]:
+    """A few labelled structures, the last held out, and the record of the model that labelled them."""
+    calculator = atomistic.reference_calculator("stillinger-weber")
+    crystal = atomistic.relax_crystal(bulk("Si", a=5.43), calculator).atoms
+    groups = (atomistic.ConfigurationGroup("strained", 4, 1, 1.0, 0.05, relaxed=False),)
+    structures = atomistic.label_configurations(
+        crystal, calculator, max_strain=0.03, seed=0, groups=groups, test_fraction=0.5
+    )
+    return structures, record_reference("Stillinger and Weber", crystal, calculator, np.array([0.0]))
+
+
+RECORDED = (
+    'name = "stillinger-weber"\nconfigurations_scale = 0.05',
+    'name = "asked before"\ndataset = "labels.extxyz"\nrecorded = "recorded.json"',
+)
+
+
+def without_split(structures: list[Atoms]) -> None:
+    del structures[2].info["split"]
+
+
+def without_test(structures: list[Atoms]) -> None:
+    for atoms in structures:
+        atoms.info["split"] = "train"
+
+
+def without_labels(structures: list[Atoms]) -> None:
+    structures[1].calc = None
+
+
+def test_recorded_reference_is_read(
+    tiny: Written, tmp_path: Path, labelled: tuple[list[Atoms], RecordedReference]
+) -> None:
+    structures, record = labelled
+    write(tmp_path / "labels.extxyz", structures)
+    (tmp_path / "recorded.json").write_text(record.text())
+    path = tiny(RECORDED)
+    read, found = recorded_reference(Configuration.read(path))
+    assert found == record
+    assert [atoms.info["split"] for atoms in read] == [atoms.info["split"] for atoms in structures]
+    np.testing.assert_allclose(read[0].get_forces(), structures[0].get_forces(), atol=1e-7)
+    assert main(["check", str(path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (without_split, 'structure 2 of .* has split = None, expected "train" or "test"'),
+        (without_test, "no structure of .* has split = 'test'"),
+        (without_labels, "has no energy"),
+    ],
+)
+def test_dataset_that_cannot_be_trained_on(
+    tiny: Written,
+    tmp_path: Path,
+    labelled: tuple[list[Atoms], RecordedReference],
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[list[Atoms]], None],
+    message: str,
+) -> None:
+    structures, record = [atoms.copy() for atoms in labelled[0]], labelled[1]
+    for atoms, original in zip(structures, labelled[0], strict=True):
+        atoms.calc = original.calc
+    damage(structures)
+    write(tmp_path / "labels.extxyz", structures)
+    (tmp_path / "recorded.json").write_text(record.text())
+    path = tiny(RECORDED)
+    assert main(["check", str(path)]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_record_and_dataset_come_together(tiny: Written, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "labels.extxyz").write_text("")
+    path = tiny((RECORDED[0], 'name = "asked before"\ndataset = "labels.extxyz"'))
+    assert main(["check", str(path)]) == 2
+    assert "dataset and recorded together, or neither" in capsys.readouterr().err
+
+
 def test_unreadable_crystal(tiny: Written, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "crystal.extxyz").write_text("two atoms of silicon\n")
     path = tiny((BUILT, 'file = "crystal.extxyz"'))
@@ -73,7 +157,7 @@ CHANGES = {
     ),
     "unknown reference": (
         ('"stillinger-weber"', '"stilinger-weber"'),
-        "[reference] reference 'stilinger-weber' is not registered, expected one of ['emt', 'stillinger-weber']; "
+        f"[reference] reference 'stilinger-weber' is not registered, expected one of {atomistic.reference_names()}; "
         "did you mean 'stillinger-weber'?",
     ),
     "unknown parameter": (
