@@ -145,7 +145,7 @@ class NeighbourList:
         builds: how often the list was made.
     """
 
-    def __init__(self, cutoff: float, skin: float = 0.5, *, threads: int = 1) -> None:
+    def __init__(self, cutoff: float, skin: float = 0.7, *, threads: int = 1) -> None:
         if not (cutoff > 0.0 and skin >= 0.0):
             raise ValueError(f"cutoff = {cutoff} A and skin = {skin} A, expected cutoff > 0 and skin >= 0")
         self.cutoff, self.skin, self.threads = float(cutoff), float(skin), threads
