@@ -123,14 +123,13 @@ def guarded_run(
     last_good: Atoms | None = None
     last_step = 0
 
-    def failure(reason: str) -> DynamicsFailed:
+    def account(reason: str) -> str:
         where = (
             "" if checkpoint is None or last_good is None else f"; the last good frame is in {os.fspath(checkpoint)}"
         )
-        return DynamicsFailed(
+        return (
             f"the simulation blew up between steps {last_step} and {dynamics.nsteps}: {reason}; use a time step smaller than "
-            f"{dynamics.dt / units.fs:.4g} fs, or train the potential on hotter configurations{where}",
-            last_good,
+            f"{dynamics.dt / units.fs:.4g} fs, or train the potential on hotter configurations{where}"
         )
 
     try:
@@ -138,14 +137,14 @@ def guarded_run(
             if finished or dynamics.nsteps % interval == 0:
                 reason = _symptom(atoms, max_temperature, volume, volume_factor)
                 if reason:
-                    raise failure(reason)
+                    raise DynamicsFailed(account(reason), last_good)
                 last_good, last_step = atoms.copy(), dynamics.nsteps
                 if checkpoint is not None:
                     _write_frame(Path(checkpoint), last_good)
     except (ValueError, ArithmeticError) as error:
         if last_good is None:
             raise
-        raise failure(str(error)) from error
+        raise DynamicsFailed(account(str(error)), last_good) from error
 
 
 def _symptom(atoms: Atoms, max_temperature: float, volume: float, volume_factor: float) -> str:
