@@ -8,7 +8,7 @@ zero by symmetry are left out. For each estimator, and each group out of domain:
 
     rank        Spearman's correlation of predicted and true force errors of atoms
     recall      of the atoms whose error exceeds three times the root mean square error in domain, the fraction that the gate catches;
-                the gate is the uncertainty that 5 % of the calibration's atoms exceed
+                the gate is the uncertainty that 10 % of the calibration's atoms exceed; beside it, at 5 %
     precision   of the atoms the gate catches, the fraction whose error is that large
     coverage    of the 90 % intervals of force components, energies and stress components in domain: structures that were not trained on
                 are divided into halves, one calibrates, the other is tested; mean over ten divisions
@@ -45,7 +45,7 @@ CRYSTAL: Final = (
 )
 DIVISIONS: Final = 10
 COVERAGE: Final = 0.9
-FALSE_ALARMS: Final = 0.05
+FALSE_ALARMS: Final = (0.1, 0.05)
 DRAWS: Final = 16
 """Potentials drawn from the posterior of the last layer: what a cheaper estimate of the same is worth."""
 CALIBRATION: Final = 0.25
@@ -192,7 +192,7 @@ def study(
     for name, estimator in estimators.items():
         remembered = Remembered(estimator)
         uncertainty = atomistic.calibrate(remembered, held_out)
-        gate = uncertainty.threshold(FALSE_ALARMS)
+        gate, narrow = (uncertainty.threshold(alarms) for alarms in FALSE_ALARMS)
         known, unknown = answers(uncertainty, test), answers(uncertainty, outside)
         asked = np.isin(unknown.group, ABSENT) if np.isin(unknown.group, ABSENT).any() else unknown.group != ""
         pools = {"kinds asked for": asked, "all out of domain": unknown.group != ""}
@@ -200,7 +200,12 @@ def study(
             if chosen.sum() < 5:
                 continue
             rank, recall, precision, large = figures(known, unknown, gate, chosen)
-            print(f"{name:12} {group:18} {rank:6.2f} {recall:7.3f} {precision:10.2f} {large:6.2f} {chosen.sum():6}")
+            _, strict, precise, _ = figures(known, unknown, narrow, chosen)
+            print(
+                f"{name:12} {group:18} {rank:6.2f} {recall:7.3f} {precision:10.2f} {large:6.2f} {chosen.sum():6}",
+                end="",
+            )
+            print(f"   at 5 %: {strict:6.3f} {precise:6.2f}")
             if group == "kinds asked for":
                 numbers |= {f"{name}_rank": rank, f"{name}_recall": recall, f"{name}_precision": precision}
         covered = coverage(remembered, [*held_out, *test], seed)
