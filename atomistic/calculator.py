@@ -25,7 +25,10 @@ class NeuralCalculator(Calculator):
     implemented_properties: list[str] = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012
 
     def __init__(self, potential: NeuralPotential, *, skin: float = 0.7, threads: int = 1) -> None:
-        """`skin` (Angstrom) widens the list of neighbours; 0.7 was fastest for silicon at 300 and 1200 K; `threads` share the atoms (one for each 64 at most)."""
+        """`skin` (Angstrom) widens the list of neighbours, `threads` share the atoms (one for each 64 at most).
+
+        A skin of 0.7 A was fastest for silicon at 300 and 1200 K.
+        """
         super().__init__()
         self.potential = potential
         self.threads = threads
