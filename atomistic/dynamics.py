@@ -22,6 +22,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.linalg import polar
 
+from atomistic.calculator import without_history
 from atomistic.configurations import repeated
 from atomistic.crystal import InvalidCrystal, check_crystal, deform, first_piola
 from atomistic.guards import guarded_run
@@ -85,7 +86,7 @@ def thermal_stress(
     F = np.asarray(deformation_gradient, dtype=np.float64)
     generator = np.random.default_rng(seed)
     atoms = deform(repeated(crystal, minimum_atoms), F)
-    atoms.calc = calculator
+    atoms.calc = without_history(calculator)
     thermalize_momenta(atoms, temperature_K=2.0 * temperature, rng=generator)
     dynamics = Langevin(
         atoms,
@@ -202,7 +203,7 @@ def npt_average(
     if len(atoms) < 2:
         raise InvalidCrystal("one atom alone cannot be warm with its centre of mass at rest; raise minimum_atoms")
     initial_cell = atoms.cell.array.copy()
-    atoms.calc = calculator
+    atoms.calc = without_history(calculator)
     generator = np.random.default_rng(seed)
     thermalize_momenta(atoms, temperature_K=2.0 * temperature, rng=generator)
     if equilibration > 0:

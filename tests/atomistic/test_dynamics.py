@@ -10,6 +10,8 @@ import atomistic
 from atomistic import time_average
 from atomistic.time_series import TooFewSamples, statistical_inefficiency
 
+from .conftest import random_potential
+
 
 def autoregressive(samples: int, correlation: float, generator: np.random.Generator) -> np.ndarray:
     """x_t = c x_{t-1} + noise, stationary with unit variance; its inefficiency is (1 + c) / (1 - c)."""
@@ -116,3 +118,23 @@ def test_explosion_is_reported() -> None:
             timestep_fs=40.0,
             minimum_atoms=16,
         )
+
+
+def test_a_calculator_used_before_gives_the_same_bits() -> None:
+    """Its list of neighbours would be another one, and sums in another order."""
+    potential = random_potential((14,), nearest=2.35, cutoff=4.6, seed=1)
+    calculator = atomistic.NeuralCalculator(potential)
+    results = [
+        atomistic.thermal_stress(
+            bulk("Si", a=5.43),
+            calculator,
+            np.eye(3),
+            temperature=100.0,
+            seed=3,
+            steps=1500,
+            minimum_atoms=8,
+            timestep_fs=0.5,
+        )
+        for _ in range(2)
+    ]
+    assert np.array_equal(results[0].first_piola, results[1].first_piola)
