@@ -21,9 +21,10 @@ from atomistic.whitening import ErrorScales, design
 
 SLOPES: Final = {
     -1.0: "the other sign: tension must be positive, as in ASE",
-    EV_PER_CUBIC_ANGSTROM_IN_GPA: "GPa: divide by 160.2",
-    10.0 * EV_PER_CUBIC_ANGSTROM_IN_GPA: "kbar: divide by 1602",
-    1.0 / EV_PER_CUBIC_ANGSTROM_IN_GPA: "a conversion to eV/A^3 done twice: multiply by 160.2",
+    EV_PER_CUBIC_ANGSTROM_IN_GPA: f"GPa: divide by {EV_PER_CUBIC_ANGSTROM_IN_GPA:.1f}",
+    10.0 * EV_PER_CUBIC_ANGSTROM_IN_GPA: f"kbar: divide by {10.0 * EV_PER_CUBIC_ANGSTROM_IN_GPA:.0f}",
+    1.0
+    / EV_PER_CUBIC_ANGSTROM_IN_GPA: f"a conversion to eV/A^3 done twice: multiply by {EV_PER_CUBIC_ANGSTROM_IN_GPA:.1f}",
     0.1: "a conversion from kbar to GPa done once too often: multiply by 10",
     10.0: "a conversion from kbar to GPa left out: divide by 10",
 }
