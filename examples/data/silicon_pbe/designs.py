@@ -20,6 +20,9 @@ SEED = 20261122
 LATTICE_CONSTANT = 5.471
 """Of diamond, Angstrom: where the strains start from."""
 
+WEIGHTS = {"slightly strained": 10.0}
+"""Of a structure in the loss of a training, where not 1: elastic constants are a small difference of small stresses."""
+
 TEST_EVERY = 5
 """One structure of five is for testing."""
 

@@ -24,7 +24,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
-from designs import Design, designs
+from designs import WEIGHTS, Design, designs
 
 from atomistic.espresso import EspressoFailed, NotSelfConsistent, PlaneWaves, QuantumEspresso, k_mesh
 
@@ -115,6 +115,7 @@ class Cache:
         atoms.info = {
             "group": design.group,
             "split": design.split,
+            "weight": WEIGHTS.get(design.group, 1.0),
             "round": design.round,
             "cutoff_Ry": waves.cutoff,
             "smearing_Ry": waves.smearing,
