@@ -136,7 +136,7 @@ def test_ingredients_follow_the_content_of_files_not_their_place(folder: Path) -
     assert moved.ingredients(("truth",)) != before.ingredients(("truth",))
 
 
-def test_examples_differ_in_name_crystal_and_reference_alone() -> None:
+def test_examples_differ_in_what_the_atoms_are() -> None:
     first, second = (Configuration.read(EXAMPLES / f"{name}_bracket.toml") for name in ("silicon", "copper"))
     differing = {key for key in Configuration.model_fields if getattr(first, key) != getattr(second, key)}
-    assert differing == {"name", "crystal", "reference"}
+    assert differing == {"name", "crystal", "reference", "potential"}
