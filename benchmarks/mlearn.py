@@ -24,7 +24,9 @@ from ase.io import read
 import atomistic
 from atomistic import NeuralPotential, PotentialEnsemble, Prediction, TrainingSettings
 
-SETTINGS = TrainingSettings(energy_error=10e-3, force_error=0.12, stress_error=0.1, cycles=0, precision="single")
+SETTINGS = TrainingSettings(
+    energy_error=10e-3, force_error=0.12, stress_error=0.1, cycles=0, decay=1e-6, precision="single"
+)
 """Errors are aimed at in the proportions in which published potentials leave them."""
 
 ELASTIC = "Elastic"
