@@ -1,6 +1,6 @@
-"""A round of active learning: train on the labels so far, melt and quench crystals with that potential, queue the snapshots.
+"""A round of active learning: train on the labels so far, melt, quench and heat with that potential, queue the snapshots.
 
-The first potential knows no liquid and leads some runs to places where no structure should be: such a run is stopped where two
+A potential that knows no liquid leads some runs to places where no structure should be: such a run is stopped where two
 atoms come closer than 1.7 A or it overheats, and its last snapshot from before is what the next potential learns most from.
 Structures of one run are all for training or all for testing.
 """
@@ -13,19 +13,25 @@ from ase.build import bulk
 from ase.io import write
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
-from designs import LATTICE_CONSTANT, SEED, log_strain, split
+from designs import LATTICE_CONSTANT, SEED, log_strain, split, surface
 from scipy.linalg import expm
 
 import atomistic
 
-RUNS = 8
+MELTS = {4: (8,) * 15, 5: (64,) * 5 + (8,) * 10}
+"""Atoms of each cell that is melted, by round; of rounds 1 to 3 only the snapshots are left (README.md)."""
+SLABS = 5
+"""Surfaces that are heated in a round."""
 TIMESTEP = 2.0
 """fs."""
-MELT_STEPS, LIQUID_STEPS, QUENCH_STEPS = 300, 250, 400
+MELT_STEPS, LIQUID_STEPS, QUENCH_STEPS, SLAB_STEPS = 500, 500, 1500, 400
 CLOSEST = 1.7
 ORDER = 0.1
 """A round is labelled at once, before most of what is left: the next one waits for it."""
 WATCH_EVERY = 10
+
+Stage = tuple[str, int, float, float]
+"""Group of its snapshot, steps, temperature (K) at the start and at the end."""
 
 
 def explore(frames: list[Atoms], number: int, path: Path) -> None:
@@ -33,8 +39,15 @@ def explore(frames: list[Atoms], number: int, path: Path) -> None:
     training = [atoms for atoms in frames if atoms.info["split"] == "train"]
     potential = atomistic.train(training, seed=number).potential
     snapshots: list[Atoms] = []
-    for run in range(RUNS):
-        snapshots += melt_and_quench(potential, number, run)
+    for run, count in enumerate(MELTS[number]):
+        generator = np.random.default_rng([SEED, number, run])
+        snapshots += follow(potential, melt(count, generator), melting(count, generator), number, run, generator)
+    for run in range(SLABS):
+        generator = np.random.default_rng([SEED, number, 1000 + run])
+        slab = surface(100 * number + run, 0, generator)
+        slab.pbc = True  # As it is labelled: stacks of slabs
+        heat = ("surface", SLAB_STEPS, 600.0, 1200.0), ("surface", SLAB_STEPS, 1200.0, 300.0)
+        snapshots += follow(potential, slab, heat, number, run, generator)
     for k, atoms in enumerate(snapshots):
         atoms.info["order"] = ORDER + 1e-3 * k
     partial = path.with_suffix(".partial")
@@ -43,28 +56,41 @@ def explore(frames: list[Atoms], number: int, path: Path) -> None:
     print(f"round {number}: {len(snapshots)} structures from a potential trained on {len(training)}", flush=True)
 
 
-def melt_and_quench(potential: atomistic.NeuralPotential, number: int, run: int) -> list[Atoms]:
-    """One run: 3000 K, then a liquid at 1800 to 2200 K, then an amorphous solid at 300 K; 8 atoms, 16 in some runs of two rounds."""
-    generator = np.random.default_rng([SEED, number, run])
-    large = number < 3 and run % 3 == 0
-    atoms = bulk("Si", a=LATTICE_CONSTANT).repeat(2) if large else bulk("Si", a=LATTICE_CONSTANT, cubic=True)
+def melt(count: int, generator: np.random.Generator) -> Atoms:
+    """A strained crystal of 8 or 64 atoms at the volume of a liquid or an amorphous solid."""
+    atoms = bulk("Si", a=LATTICE_CONSTANT, cubic=True).repeat(round(np.cbrt(count / 8)))
     shaped = atomistic.deform(atoms, expm(log_strain(generator, 0.05)))
     volume = generator.uniform(17.0, 21.0)  # A^3 an atom; the liquid has about 18, the amorphous solid about 20
-    atoms = atomistic.deform(shaped, np.eye(3) * np.cbrt(volume * len(atoms) / shaped.get_volume()))
-    atoms.calc = atomistic.NeuralCalculator(potential)
-    thermalize_momenta(atoms, temperature_K=3000.0, rng=generator)
-    liquid = generator.uniform(1800.0, 2200.0)
-    stages = (
-        ("liquid", MELT_STEPS, 3000.0, 3000.0),
+    return atomistic.deform(shaped, np.eye(3) * np.cbrt(volume * len(atoms) / shaped.get_volume()))
+
+
+def melting(count: int, generator: np.random.Generator) -> tuple[Stage, ...]:
+    """3000 K, then a liquid at 1500 to 2500 K, then an amorphous solid at 300 K; large cells cost more and give no first snapshot."""
+    liquid = generator.uniform(1500.0, 2500.0)
+    hot = "liquid" if count == 8 else ""
+    return (
+        (hot, MELT_STEPS, 3000.0, 3000.0),
         ("liquid", LIQUID_STEPS, liquid, liquid),
         ("amorphous", QUENCH_STEPS, liquid, 300.0),
     )
+
+
+def follow(
+    potential: atomistic.NeuralPotential,
+    atoms: Atoms,
+    stages: tuple[Stage, ...],
+    number: int,
+    run: int,
+    generator: np.random.Generator,
+) -> list[Atoms]:
+    """Molecular dynamics from stage to stage; a snapshot at the end of each that names a group, and where one goes astray."""
+    atoms.calc = atomistic.NeuralCalculator(potential)
+    thermalize_momenta(atoms, temperature_K=stages[0][2], rng=generator)
     kept: list[Atoms] = []
-    for stage, (group, steps, start, end) in enumerate(stages):
+    for group, steps, start, end in stages:
         snapshot, whole = advance(atoms, generator, steps, start, end)
-        # Of the first stage only what went wrong is of use: the second one starts there.
-        if snapshot is not None and (stage > 0 or not whole):
-            snapshot.info = {"group": group, "split": split(run), "round": number}
+        if snapshot is not None and (group or not whole):
+            snapshot.info = {"group": group or stages[1][0], "split": split(run), "round": number}
             kept.append(snapshot)
         print(f"run {run}, {group}: {'whole' if whole else 'stopped'} at {atoms.get_temperature():.0f} K", flush=True)
         if not whole:

@@ -24,7 +24,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
-from designs import WEIGHTS, Design, designs
+from designs import WEIGHTS, Design, designs, disordered_spacing
 
 from atomistic.espresso import EspressoFailed, NotSelfConsistent, PlaneWaves, QuantumEspresso, k_mesh
 
@@ -137,7 +137,8 @@ class Cache:
             for atoms in read(path, ":"):
                 info = atoms.info
                 atoms.info, atoms.calc = {}, None
-                yield Design(atoms, info["group"], info["split"], int(info["round"]), float(info["order"]))
+                group, order = info["group"], float(info["order"])
+                yield Design(atoms, group, info["split"], int(info["round"]), order, disordered_spacing(atoms, group))
 
     def plan(self) -> list[Design]:
         """All structures, in the order in which they are labelled."""
