@@ -32,6 +32,9 @@ TUNING: Final = (("-march=native", "-mprefer-vector-width=512"), ("-march=native
 
 COMPILERS: Final = ("cc", "gcc", "clang")
 
+VECTORS: Final = Path(__file__).with_name("vectors.h")
+"""Vectors of doubles and their elementary functions; the source of a kernel begins with this header's text."""
+
 
 class KernelUnavailable(UserWarning):
     """A computation runs several times slower than it could, because its C kernel could not be built."""

@@ -2,28 +2,13 @@
  *
  *     W(e) = constant + linear.e + 1/2 e.quadratic.e + sum_g v_g sum_k softplus(u_k.e + b_k) + gamma (J0/J - 1)_+^4
  *
- * in the six components e of the Green-Lagrange strain, shear doubled (multiscale/strain.py). Eight points travel together, one in
- * each lane of a 64-byte vector (four or two where the machine's are shorter). Per image k of a neuron: t = exp(-|z|), and 1/(1 + t) gives sigma and sigma (1 - sigma);
- * one division serves four images, and one logarithm all images of a neuron, since their sum of ln(1 + t) is the
- * logarithm of a product. The Hessian is carried as 21 numbers; one chain rule per point leads to A.
+ * in the six components e of the Green-Lagrange strain, shear doubled (multiscale/strain.py). As many points travel together as a
+ * vector has lanes (atomistic/vectors.h comes before this text). Per image k of a neuron: t = exp(-|z|), and 1/(1 + t) gives sigma
+ * and sigma (1 - sigma); one division serves four images, and one logarithm all images of a neuron, since their sum of ln(1 + t) is
+ * the logarithm of a product. The Hessian is carried as 21 numbers; one chain rule per point leads to A.
  *
  * No global state: as many threads as you like may call it. No -ffast-math: comparisons with NaN must stay what they are.
  */
-
-#include <stdint.h>
-#include <string.h>
-
-/* the machine's own vectors: gcc handles wider ones badly */
-#if defined(__AVX512F__)
-#define LANES 8
-#elif defined(__AVX__)
-#define LANES 4
-#else
-#define LANES 2
-#endif
-
-typedef double vd __attribute__((vector_size(8 * LANES)));
-typedef int64_t vi __attribute__((vector_size(8 * LANES)));
 
 enum { QUAD = 4, IMAGES = 32, BLOCKS = 32 / LANES, RECORD = 34, SUMS = 27 };
 
@@ -38,57 +23,6 @@ typedef struct {
     double growth_modulus;
     double growth_threshold;
 } orbit_terms;
-
-#define INLINE static inline __attribute__((always_inline))
-/* Left rolled, the sums would live in memory: twice the time. */
-#define UNROLL _Pragma("GCC unroll 32")
-
-INLINE vd splat(double x) { return (vd){0} + x; }
-INLINE vd choose(vi mask, vd a, vd b) { return (vd)((mask & (vi)a) | (~mask & (vi)b)); }
-
-/* e^-y for y >= 0, to an ulp: -y = k ln 2 + r, |r| <= ln 2 / 2, minimax polynomial of degree 11 (3e-18), 2^k by the exponent. */
-INLINE vd exp_of_minus(vd y) {
-    const vd shift = splat(0x1.8p52);
-    y = choose(y < 700.0, y, splat(700.0)); /* e^-700 = 1e-304 is nothing beside 1, and normal */
-    vd rounded = y * -0x1.71547652b82fep0 + shift;
-    vd k = rounded - shift;
-    vd r = -y - k * 0x1.62e42fefa3800p-1;
-    r = r - k * 0x1.ef35793c76730p-45;
-    vd p = splat(2.5110049204818659793e-8);
-    p = p * r + 2.763265472252779189e-7;
-    p = p * r + 2.7557240887229868596e-6;
-    p = p * r + 2.4801485441561312966e-5;
-    p = p * r + 1.9841269890076402829e-4;
-    p = p * r + 1.3888888952352862866e-3;
-    p = p * r + 8.3333333333195896163e-3;
-    p = p * r + 4.166666666648795252e-2;
-    p = p * r + 1.666666666666668082e-1;
-    p = p * r + 0.50000000000000184039;
-    p = p * r + 1.0;
-    p = p * r + 1.0;
-    return (vd)((vi)p + ((vi)rounded << 52));
-}
-
-/* ln x for normal x >= 1: x = 2^k m, m in [sqrt 1/2, sqrt 2), ln m = 2 atanh(f), f = (m - 1) / (m + 1). */
-INLINE vd log_of(vd x) {
-    const vi bits = (vi)x, above = bits - (vi)splat(0.70710678118654752440);
-    const vi k = above >> 52;
-    const vd m = (vd)(bits - (k << 52));
-    const vd f = (m - 1.0) / (m + 1.0), s = f * f;
-    vd p = splat(2.0 / 23.0);
-    p = p * s + 2.0 / 21.0;
-    p = p * s + 2.0 / 19.0;
-    p = p * s + 2.0 / 17.0;
-    p = p * s + 2.0 / 15.0;
-    p = p * s + 2.0 / 13.0;
-    p = p * s + 2.0 / 11.0;
-    p = p * s + 2.0 / 9.0;
-    p = p * s + 2.0 / 7.0;
-    p = p * s + 2.0 / 5.0;
-    p = p * s + 2.0 / 3.0;
-    p = p * s + 2.0;
-    return __builtin_convertvector(k, vd) * 0.69314718055994530942 + f * p;
-}
 
 /* What one block of points, one a lane, carries through the images. */
 typedef struct {
@@ -109,7 +43,7 @@ INLINE void activate(block *at, const double *image, int count, vd *slope, vd *c
             const double *u = image + (k + q) * RECORD;
             vd z = u[6] + u[0] * e0 + u[1] * e1 + u[2] * e2 + u[3] * e3 + u[4] * e4 + u[5] * e5;
             below[q] = z < 0.0;
-            vd size = (vd)((vi)z & INT64_MAX);
+            vd size = magnitude(z);
             rest += 0.5 * (z + size);
             t[q] = exp_of_minus(size);
             p[q] = 1.0 + t[q];

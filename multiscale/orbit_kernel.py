@@ -15,7 +15,7 @@ from cffi import FFI
 from jaxtyping import Float
 from numpy import ndarray
 
-from atomistic.compiler import KernelUnavailable, load_library
+from atomistic.compiler import VECTORS, KernelUnavailable, load_library
 from multiscale.orbit_terms import OrbitTerms
 from multiscale.strain import UPPER_COLUMNS, UPPER_ROWS
 
@@ -120,7 +120,7 @@ def load_kernel() -> tuple[Any, FFI] | None:
     if NO_KERNEL_VARIABLE in os.environ:
         return None
     try:
-        return load_library("orbit_kernel", SOURCE.read_text(), INTERFACE)
+        return load_library("orbit_kernel", VECTORS.read_text() + SOURCE.read_text(), INTERFACE)
     except (OSError, subprocess.SubprocessError) as error:
         warnings.warn(
             f"the C kernel of the orbit law could not be built ({error}); laws run on numpy, several times slower: install a C "

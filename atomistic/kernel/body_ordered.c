@@ -2,7 +2,7 @@
  *
  * Dimensions and the four-body polynomials come generated, before this text (atomistic/kernel/body_ordered.py):
  *
- *     ELEMENTS, RADIAL, ANGULAR, DEGREE, CHANNELS (0 for one an element and Chebyshev function), CUTOFF (a function of vectors.h),
+ *     ELEMENTS, RADIAL, ANGULAR, DEGREE, CHANNELS (0 for one an element and Chebyshev function), CUTOFF (a function of cutoff_functions.h),
  *     TRIPLES, BLOCK_PAIRS and PAIRS (products of channels in equal places of blocks), or BLOCK_PAIRS 0 for all products of two channels;
  *     NORMS, four_body(a, b), four_body_gradient(a, w, d).
  *

@@ -12,12 +12,12 @@ from numpy import ndarray
 
 from atomistic.body_ordered import BodyOrdered
 from atomistic.kernel import networks as packing
-from atomistic.kernel.calling import cutoff_name, evaluate
+from atomistic.kernel.calling import cutoff_name, evaluate, kernel_source
 from atomistic.kernel.four_body import four_body_source
 from atomistic.neighbour_list import NeighbourRows
 from atomistic.network import Network
 
-FOLDER: Final = Path(__file__).parent
+SOURCE: Final = Path(__file__).with_suffix(".c")
 BLOCK: Final = 8
 """Functions and channels are filled up to multiples of this, as in body_ordered.c."""
 
@@ -90,11 +90,7 @@ def source(descriptors: BodyOrdered) -> str:
         "PAIRS": "{" + ", ".join(f"{{{a}, {b}}}" for a, b in pairs) + "}",
         "NORMS": "{" + ", ".join(map(repr, norms)) + "}",
     }
-    defines = "".join(f"#define {name} {value}\n" for name, value in macros.items())
-    texts = [(FOLDER / name).read_text() for name in ("vectors.h", "network.h", "environment.h")]
-    generated = four_body_source(descriptors.triples)
-    own, loop = ((FOLDER / name).read_text() for name in ("body_ordered.c", "evaluation.h"))
-    return "\n".join([defines, *texts, generated, own, loop])
+    return kernel_source(macros, four_body_source(descriptors.triples) + SOURCE.read_text())
 
 
 def places_of_descriptors(descriptors: BodyOrdered, lanes: int) -> Int[ndarray, "functions"]:

@@ -1,17 +1,30 @@
-"""How a kernel is called: rows of neighbours in, energies, forces and virial out (evaluation.h)."""
+"""What all kernels share: the C text around their own, and how they are called."""
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from cffi import FFI
 from jaxtyping import Float, Int32
 from numpy import ndarray
 
+from atomistic.compiler import VECTORS
 from atomistic.neighbour_list import NeighbourRows, overlap
+
+FOLDER: Final = Path(__file__).parent
+CUTOFF_HEADER: Final = FOLDER / "cutoff_functions.h"
+
+
+def kernel_source(macros: Mapping[str, Any], own: str) -> str:
+    """The C source of a kernel: `own` computes the descriptors, and the macros give its dimensions."""
+    defines = "".join(f"#define {name} {value}\n" for name, value in macros.items())
+    before = [path.read_text() for path in (VECTORS, CUTOFF_HEADER, FOLDER / "network.h", FOLDER / "environment.h")]
+    return "\n".join([defines, *before, own, (FOLDER / "evaluation.h").read_text()])
 
 
 def cutoff_name(name: str) -> str:
-    """The function of vectors.h for a name in `atomistic.cutoff_functions.CUTOFF_FUNCTIONS`."""
+    """The function of cutoff_functions.h for a name in `atomistic.cutoff_functions.CUTOFF_FUNCTIONS`."""
     return f"{name.replace('-', '_')}_cutoff"
 
 
@@ -25,7 +38,7 @@ def evaluate(
     elements: Int32[ndarray, "atoms"],
     threads: int,
 ) -> tuple[Float[ndarray, "atoms"], Float[ndarray, "atoms 3"], Float[ndarray, "3 3"]]:
-    """Energies (eV), forces (eV/A) and virial sum dE/dr (x) r (eV); the interpreter lock is released meanwhile.
+    """Energies (eV), forces (eV/A) and virial sum dE/dr (x) r (eV) by evaluation.h; the interpreter lock is released meanwhile.
 
     Raises:
         InvalidStructure: where atoms are on top of each other.

@@ -5,6 +5,8 @@
  * whole vectors: at a distance of the cutoff, where every function ends, and acting on the atom itself.
  */
 
+#include <string.h>
+
 #define CLOSEST 0.1 /* Angstrom; atoms nearer than this are on top of each other (atomistic/neighbour_list.py says so too) */
 
 typedef struct {

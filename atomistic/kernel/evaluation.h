@@ -7,6 +7,9 @@
  *     add_atom_forces(model, element, atom, lane, workspace, sums): lane[k * LANES] = dE / d descriptor k.
  */
 
+#include <pthread.h>
+#include <stdlib.h>
+
 typedef struct {
     const MODEL *model;
     const neighbour_rows *rows;

@@ -1,6 +1,6 @@
 /* Energy, forces and virial of networks of symmetry functions (atomistic/symmetry_functions.py).
  *
- * ELEMENTS, CUTOFF (a function of vectors.h) and INNER_CUTOFF come defined before this text; the functions themselves are data.
+ * ELEMENTS, CUTOFF (a function of cutoff_functions.h) and INNER_CUTOFF come defined before this text; the functions themselves are data.
  * Pairs j < k of neighbours are taken one j at a time with a vector of k. All functions of two elements with one g(r) form a run, and their
  * angular factors are shared: with b = (1 + lambda cos theta) / 2 a term is 2 b^zeta g(r_ij) g(r_ik) [g(r_jk)]. Terms are functions of
  * r_ij, r_ik, r_jk and cos theta, whose derivatives are collected before the chain rule to vectors.

@@ -9,12 +9,12 @@ from jaxtyping import Float, Int32
 from numpy import ndarray
 
 from atomistic.kernel import networks as packing
-from atomistic.kernel.calling import cutoff_name, evaluate
+from atomistic.kernel.calling import cutoff_name, evaluate, kernel_source
 from atomistic.neighbour_list import NeighbourRows
 from atomistic.network import Network
 from atomistic.symmetry_functions import SymmetryFunction, SymmetryFunctions
 
-FOLDER: Final = Path(__file__).parent
+SOURCE: Final = Path(__file__).with_suffix(".c")
 
 INTERFACE: Final = (
     packing.INTERFACE
@@ -59,9 +59,7 @@ def source(descriptors: SymmetryFunctions) -> str:
         "CUTOFF": cutoff_name(descriptors.cutoff_function),
         "INNER_CUTOFF": repr(float(descriptors.inner_cutoff)),
     }
-    defines = "".join(f"#define {name} {value}\n" for name, value in macros.items())
-    names = ("vectors.h", "network.h", "environment.h", "symmetry_functions.c", "evaluation.h")
-    return "\n".join([defines, *((FOLDER / name).read_text() for name in names)])
+    return kernel_source(macros, SOURCE.read_text())
 
 
 class SymmetryFunctionsKernel:

@@ -27,10 +27,10 @@ from atomistic import (
     SymmetryFunctions,
     kernel,
 )
-from atomistic.compiler import compiler_found, load_library
+from atomistic.compiler import VECTORS, compiler_found, load_library
 from atomistic.cutoff_functions import CUTOFF_FUNCTIONS
 from atomistic.harmonics import coupling
-from atomistic.kernel.calling import cutoff_name
+from atomistic.kernel.calling import CUTOFF_HEADER, cutoff_name
 from atomistic.kernel.four_body import four_body_source
 from atomistic.network import Network
 
@@ -159,13 +159,13 @@ def test_numbers_are_those_of_torch(name: str, make: Callable[[np.random.Generat
 
 def test_every_cutoff_function_and_its_slope() -> None:
     names = list(CUTOFF_FUNCTIONS)
-    vectors = (Path(kernel.__file__).parent / "vectors.h").read_text()
+    texts = VECTORS.read_text() + CUTOFF_HEADER.read_text()
     wrappers = "".join(
         f"void f{n}(double x, double *y) {{ vd s, v = {cutoff_name(name)}(splat(x), &s); y[0] = v[0]; y[1] = s[0]; }}\n"
         for n, name in enumerate(names)
     )
     interface = "".join(f"void f{n}(double x, double *y);" for n in range(len(names)))
-    library, ffi = load_library("cutoff_test", vectors + wrappers, interface)
+    library, ffi = load_library("cutoff_test", texts + wrappers, interface)
     x = torch.linspace(0.0, 1.0, 101, dtype=torch.float64, requires_grad=True)
     found = np.zeros((len(x), 2))
     for n, name in enumerate(names):
@@ -245,7 +245,6 @@ def test_many_neighbours_are_no_matter() -> None:
 def test_four_body_code_is_the_derivative_of_itself() -> None:
     """The generated polynomials against the coupling coefficients, and their gradient against differences, for the highest degree."""
     triples = BodyOrdered((14,), degree=4).triples
-    vectors = (Path(kernel.__file__).parent / "vectors.h").read_text()
     count = len(triples)
     wrapper = f"""
 void value(const double *a, double *b) {{
@@ -263,7 +262,7 @@ void gradient(const double *a, const double *w, double *d) {{
 }}
 """
     interface = "void value(const double *a, double *b); void gradient(const double *a, const double *w, double *d);"
-    library, ffi = load_library("four_body_test", vectors + four_body_source(triples) + wrapper, interface)
+    library, ffi = load_library("four_body_test", VECTORS.read_text() + four_body_source(triples) + wrapper, interface)
     generator = np.random.default_rng(0)
     a, w, d = generator.normal(size=24), generator.normal(size=len(triples)), np.zeros(24)
 
