@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +67,7 @@ def block_pairs(descriptors: BodyOrdered) -> list[tuple[int, int]]:
     return sorted({(int(a), int(b)) for a, b in ends // BLOCK})
 
 
+@cache
 def source(descriptors: BodyOrdered) -> str:
     """The C source for a set of descriptors, its dimensions written into it."""
     elements, degree = len(descriptors.numbers), descriptors.degree

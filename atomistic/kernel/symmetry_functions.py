@@ -1,6 +1,7 @@
 """Symmetry functions in C (symmetry_functions.c): the tables that describe them to it."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,6 +51,7 @@ int64_t symmetry_functions_evaluate(const symmetry_functions_model *model, const
 )
 
 
+@cache
 def source(descriptors: SymmetryFunctions) -> str:
     """The C source for a number of elements and a cutoff function."""
     macros = {
