@@ -9,22 +9,21 @@ the calculator to round-off; with MPI, LAMMPS divides space among ranks.
 """
 
 import importlib.util
-import itertools
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ase.data import chemical_symbols
 
 from atomistic.body_ordered import BodyOrdered
 from atomistic.compiler import FLAGS, TUNING, compiler_found
 from atomistic.kernel import body_ordered, kernel_for
+from atomistic.kernel.arrays import ArraysAsText, c_text
 from atomistic.kernel.body_ordered import BodyOrderedKernel
-from atomistic.kernel.networks import OUTPUTS
 from atomistic.potential import NeuralPotential
 
 PAIR_STYLE: Final = Path(__file__).parent / "kernel" / "pair_atomlaw.cpp"
@@ -77,7 +76,7 @@ def build_lammps_plugin(
     with tempfile.TemporaryDirectory(dir=target.parent or None) as name:
         folder = Path(name)
         code, wrapper, plugin = folder / "potential.c", folder / "potential.o", folder / "plugin.so"
-        code.write_text(model_source(potential, kernel))
+        code.write_text(model_source(potential, kernel.lanes))
         compiler, _ = compiler_found(os.environ.get("CC", ""), os.environ.get("PATH", ""))
         flags = [flag for flag in FLAGS if flag != "-shared"]
         for tuning in TUNING:
@@ -130,59 +129,20 @@ def installed_headers() -> list[Path]:
     return [lammps, mpi]
 
 
-def model_source(potential: NeuralPotential, kernel: BodyOrderedKernel) -> str:
-    """C source of the kernel with the weights written out, exactly, as hexadecimal numbers."""
+def model_source(potential: NeuralPotential, lanes: int) -> str:
+    """C source of the kernel for vectors of `lanes` numbers, with the weights written out, exactly, as hexadecimal numbers."""
     descriptors = potential.descriptors
     assert isinstance(descriptors, BodyOrdered)
-    model = kernel.model
-    arrays, networks = [], []
-    for k, number in enumerate(descriptors.numbers):
-        network, packed = potential.networks[number], model.networks[k]
-        widths = [network.inputs, *(len(bias) for _, bias in network.layers[:-1])]
-        layers = []
-        for n, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
-            layer = packed.layers[n]
-            names = [f"{part}_{k}_{n}" for part in ("forward", "backward", "bias")]
-            sizes = (_filled(outputs) * inputs, _filled(inputs) * outputs, _filled(outputs))
-            pointers = (layer.forward, layer.backward, layer.bias)
-            arrays += [_array(*each) for each in zip(names, pointers, sizes, strict=True)]
-            layers.append(f"{{{inputs}, {outputs}, {layer.activation}, {', '.join(names)}}}")
-        arrays += [
-            f"static const network_layer layers_{k}[] = {{{', '.join(layers) or '{0}'}}};",
-            _array(f"last_{k}", packed.last, _filled(widths[-1])),
-            _array(f"skip_{k}", packed.skip, _filled(network.inputs)),
-        ]
-        networks.append(f"{{{packed.hidden}, layers_{k}, last_{k}, {packed.last_bias.hex()}, skip_{k}}}")
-    mixes = kernel.mixing_arrays
-    arrays += [
-        _written(f"mix_{n}", "double", (value.hex() for value in array.ravel().tolist()))
-        for n, array in enumerate(mixes)
-    ]
-    sources = (str(model.source[n]) for n in range(model.inputs))
-    mix = "mix_0, mix_1" if mixes else "0, 0"
-    cutoffs = f"{model.cutoff.hex()}, {model.angular_cutoff.hex()}"
+    arrays = ArraysAsText()
+    model = c_text(body_ordered.model(descriptors, potential.networks, lanes, arrays))
     return "\n".join(
         [
             body_ordered.source(descriptors),
-            *arrays,
-            _written("source", "int32_t", sources),
-            f"static const atomic_network networks[] = {{{', '.join(networks)}}};",
-            f"static const body_ordered_model model = {{{cutoffs}, {mix}, {model.inputs}, source, networks}};",
+            arrays.text,
+            f"static const body_ordered_model model = {model};",
             EVALUATION % " ".join(chemical_symbols[number] for number in descriptors.numbers),
         ]
     )
-
-
-def _filled(count: int) -> int:
-    return -(-count // OUTPUTS) * OUTPUTS
-
-
-def _array(name: str, pointer: Any, size: int) -> str:
-    return _written(name, "double", (float(pointer[n]).hex() for n in range(size)))
-
-
-def _written(name: str, kind: str, values: Iterable[str]) -> str:
-    return f"static const {kind} {name}[] __attribute__((aligned(64))) = {{{', '.join(values)}}};"
 
 
 def _cpp_compiler() -> str:

@@ -32,11 +32,11 @@ enum {
 
 typedef struct {
     double cutoff, angular_cutoff;
-    const double *mix;              /* (ELEMENTS * ANGULAR_VECTORS * LANES, PADDED_CHANNELS), moments to channels; or NULL */
-    const double *transposed_mix;   /* (CHANNELS, ELEMENTS * ANGULAR_VECTORS * LANES) */
     int64_t inputs;                 /* number of descriptors */
     const int32_t *source;          /* (inputs) where each stands among DESCRIPTORS */
     const atomic_network *networks; /* (ELEMENTS) */
+    const double *mix;              /* (ELEMENTS * ANGULAR_VECTORS * LANES, PADDED_CHANNELS), moments to channels; or NULL */
+    const double *transposed_mix;   /* (CHANNELS, ELEMENTS * ANGULAR_VECTORS * LANES) */
 } body_ordered_model;
 
 /* Chebyshev T_k(2 r / r_c - 1) of a vector of distances, the cutoff function and its slope by r. */

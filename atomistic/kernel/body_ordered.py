@@ -12,9 +12,10 @@ from jaxtyping import Float, Int, Int32
 from numpy import ndarray
 
 from atomistic.body_ordered import BodyOrdered
-from atomistic.kernel import networks as packing
+from atomistic.kernel.arrays import Arrays, ArraysInMemory
 from atomistic.kernel.calling import cutoff_name, evaluate, kernel_source
 from atomistic.kernel.four_body import four_body_source
+from atomistic.kernel.networks import NETWORKS_INTERFACE, add_networks
 from atomistic.neighbour_list import NeighbourRows
 from atomistic.network import Network
 
@@ -23,15 +24,15 @@ BLOCK: Final = 8
 """Functions and channels are filled up to multiples of this, as in body_ordered.c."""
 
 INTERFACE: Final = (
-    packing.INTERFACE
+    NETWORKS_INTERFACE
     + """
 typedef struct {
     double cutoff, angular_cutoff;
-    const double *mix;
-    const double *transposed_mix;
     int64_t inputs;
     const int32_t *source;
     const atomic_network *networks;
+    const double *mix;
+    const double *transposed_mix;
 } body_ordered_model;
 int64_t body_ordered_evaluate(const body_ordered_model *model, const neighbour_rows *rows, int64_t atoms, int64_t owners,
                               int64_t threads, double *energies, double *forces, double *virial);
@@ -118,33 +119,44 @@ def places_of_descriptors(descriptors: BodyOrdered, lanes: int) -> Int[ndarray, 
     return np.concatenate([two_body.ravel(), start + three_body.ravel(), four_body_start + four_body.ravel()])
 
 
+def mixing_matrix(descriptors: BodyOrdered) -> ndarray:
+    """c[n][a][k] as a matrix from filled-up moments to filled-up channels."""
+    channels = np.array(descriptors.channels)
+    count, elements, angular = channels.shape
+    matrix = np.zeros((elements, filled(angular), filled(count)))
+    matrix[:, :angular, :count] = channels.transpose(1, 2, 0)
+    return matrix.reshape(-1, filled(count))
+
+
+def model(descriptors: BodyOrdered, networks: Mapping[int, Network], lanes: int, arrays: Arrays) -> tuple[Any, ...]:
+    """The structure `body_ordered_model` for vectors of `lanes` numbers."""
+    source = places_of_descriptors(descriptors, lanes)
+    members = (
+        descriptors.cutoff,
+        descriptors.angular_cutoff,
+        len(source),
+        arrays.add("int32_t", source),
+        add_networks([networks[number] for number in descriptors.numbers], arrays),
+    )
+    if not mixes(descriptors):
+        return members
+    mix = mixing_matrix(descriptors)
+    return *members, arrays.add("double", mix), arrays.add("double", mix.T[: len(descriptors.channels)])
+
+
 class BodyOrderedKernel:
     """Networks of body-ordered descriptors laid out for the C kernel; safe from any thread."""
 
     def __init__(self, library: Any, ffi: FFI, descriptors: BodyOrdered, networks: Mapping[int, Network]) -> None:
         self._library, self._ffi = library, ffi
-        self._source = places_of_descriptors(descriptors, self._library.body_ordered_lanes()).astype(np.int32)
-        self._networks = packing.PackedNetworks(ffi, [networks[number] for number in descriptors.numbers])
-        self._model = ffi.new("body_ordered_model *")
-        self._model.cutoff, self._model.angular_cutoff = descriptors.cutoff, descriptors.angular_cutoff
-        self._model.inputs = len(self._source)
-        self._model.source = self._source_pointer = ffi.from_buffer("int32_t[]", self._source)
-        self._model.networks = self._networks.address
-        if mixes(descriptors):
-            self._mix = mixing_matrix(descriptors)
-            self._transposed = np.ascontiguousarray(self._mix.T[: len(descriptors.channels)])
-            self._mix_pointers = [ffi.from_buffer("double[]", array) for array in (self._mix, self._transposed)]
-            self._model.mix, self._model.transposed_mix = self._mix_pointers
+        self._elements = len(descriptors.numbers)
+        self._arrays = ArraysInMemory(ffi)
+        self._model = self._arrays.add("body_ordered_model", [model(descriptors, networks, self.lanes, self._arrays)])
 
     @property
-    def model(self) -> Any:
-        """The C structure `body_ordered_model`, valid as long as this object lives."""
-        return self._model
-
-    @property
-    def mixing_arrays(self) -> list[ndarray]:
-        """What `mix` and `transposed_mix` of the model point to; empty where channels are not mixed."""
-        return [self._mix, self._transposed] if self._model.mix else []
+    def lanes(self) -> int:
+        """Numbers in the library's vectors."""
+        return int(self._library.body_ordered_lanes())
 
     def evaluate(
         self,
@@ -158,14 +170,5 @@ class BodyOrderedKernel:
         Raises:
             InvalidStructure: where atoms are on top of each other.
         """
-        function, elements_known = self._library.body_ordered_evaluate, len(self._networks.address)
+        function, elements_known = self._library.body_ordered_evaluate, self._elements
         return evaluate(self._ffi, function, self._model, elements_known, neighbours, positions, elements, threads)
-
-
-def mixing_matrix(descriptors: BodyOrdered) -> ndarray:
-    """c[n][a][k] as a matrix from filled-up moments to filled-up channels."""
-    channels = np.array(descriptors.channels)
-    count, elements, angular = channels.shape
-    matrix = np.zeros((elements, filled(angular), filled(count)))
-    matrix[:, :angular, :count] = channels.transpose(1, 2, 0)
-    return matrix.reshape(-1, filled(count))
