@@ -23,7 +23,6 @@ from atomistic.body_ordered import BodyOrdered
 from atomistic.compiler import FLAGS, TUNING, compiler_found
 from atomistic.kernel import body_ordered, kernel_for
 from atomistic.kernel.arrays import ArraysAsText, c_text
-from atomistic.kernel.body_ordered import BodyOrderedKernel
 from atomistic.potential import NeuralPotential
 
 PAIR_STYLE: Final = Path(__file__).parent / "kernel" / "pair_atomlaw.cpp"
@@ -70,13 +69,13 @@ def build_lammps_plugin(
             f"descriptors of kind {potential.descriptors.kind!r} have no pair style; train a potential of {BodyOrdered.kind!r} ones"
         )
     kernel = kernel_for(potential.descriptors, potential.networks)
-    if not isinstance(kernel, BodyOrderedKernel):
+    if kernel is None:
         raise PluginFailed("the potential's kernel cannot be compiled here; a C compiler is needed")
     target = Path(path)
     with tempfile.TemporaryDirectory(dir=target.parent or None) as name:
         folder = Path(name)
         code, wrapper, plugin = folder / "potential.c", folder / "potential.o", folder / "plugin.so"
-        code.write_text(model_source(potential, kernel.lanes))
+        code.write_text(model_source(potential, kernel.library.body_ordered_lanes()))
         compiler, _ = compiler_found(os.environ.get("CC", ""), os.environ.get("PATH", ""))
         flags = [flag for flag in FLAGS if flag != "-shared"]
         for tuning in TUNING:

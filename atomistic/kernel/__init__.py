@@ -16,13 +16,10 @@ from cffi import FFI
 from atomistic.body_ordered import BodyOrdered
 from atomistic.compiler import KernelUnavailable, load_library
 from atomistic.kernel import body_ordered, symmetry_functions
-from atomistic.kernel.body_ordered import BodyOrderedKernel
+from atomistic.kernel.calling import Kernel as Kernel
 from atomistic.kernel.networks import ACTIVATION_CODES
-from atomistic.kernel.symmetry_functions import SymmetryFunctionsKernel
 from atomistic.network import Network
 from atomistic.symmetry_functions import SymmetryFunctions
-
-Kernel = BodyOrderedKernel | SymmetryFunctionsKernel
 
 NO_KERNEL_VARIABLE: Final = "ATOMLAW_TORCH_POTENTIALS"
 """Environment variable that, set to anything, keeps potentials on torch."""
@@ -39,11 +36,11 @@ def kernel_for(descriptors: Any, networks: Mapping[int, Network]) -> Kernel | No
     if not known or not on_cpu or NO_KERNEL_VARIABLE in os.environ:
         return None
     if isinstance(descriptors, BodyOrdered):
-        library = loaded("body_ordered", body_ordered.source(descriptors), body_ordered.INTERFACE)
-        return None if library is None else BodyOrderedKernel(*library, descriptors, networks)
+        opened = loaded(body_ordered.NAME, body_ordered.source(descriptors), body_ordered.INTERFACE)
+        return None if opened is None else body_ordered.bound(*opened, descriptors, networks)
     if isinstance(descriptors, SymmetryFunctions):
-        library = loaded("symmetry_functions", symmetry_functions.source(descriptors), symmetry_functions.INTERFACE)
-        return None if library is None else SymmetryFunctionsKernel(*library, descriptors, networks)
+        opened = loaded(symmetry_functions.NAME, symmetry_functions.source(descriptors), symmetry_functions.INTERFACE)
+        return None if opened is None else symmetry_functions.bound(*opened, descriptors, networks)
     return None
 
 

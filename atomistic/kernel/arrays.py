@@ -26,15 +26,15 @@ class ArraysInMemory:
     """C arrays that live as long as this object; addresses are cffi's pointers."""
 
     def __init__(self, ffi: FFI) -> None:
-        self._ffi = ffi
+        self.ffi = ffi
         self._kept: list[Any] = []
 
     def add(self, kind: str, values: ndarray | list[Any]) -> Any:
         """A pointer to the array."""
         if isinstance(values, ndarray):
-            pointer = self._ffi.from_buffer(f"{kind}[]", np.ascontiguousarray(values, dtype=NUMBERS[kind]))
+            pointer = self.ffi.from_buffer(f"{kind}[]", np.ascontiguousarray(values, dtype=NUMBERS[kind]))
         else:
-            pointer = self._ffi.new(f"{kind}[]", values)
+            pointer = self.ffi.new(f"{kind}[]", values)
         self._kept.append(pointer)
         return pointer
 

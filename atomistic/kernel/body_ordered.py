@@ -8,24 +8,24 @@ from typing import Any, Final
 
 import numpy as np
 from cffi import FFI
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Int
 from numpy import ndarray
 
 from atomistic.body_ordered import BodyOrdered
 from atomistic.kernel.arrays import Arrays, ArraysInMemory
-from atomistic.kernel.calling import cutoff_name, evaluate, kernel_source
+from atomistic.kernel.calling import Kernel, cutoff_name, kernel_interface, kernel_source
 from atomistic.kernel.four_body import four_body_source
-from atomistic.kernel.networks import NETWORKS_INTERFACE, add_networks
-from atomistic.neighbour_list import NeighbourRows
+from atomistic.kernel.networks import add_networks
 from atomistic.network import Network
 
 SOURCE: Final = Path(__file__).with_suffix(".c")
+NAME: Final = "body_ordered"
 BLOCK: Final = 8
 """Functions and channels are filled up to multiples of this, as in body_ordered.c."""
 
-INTERFACE: Final = (
-    NETWORKS_INTERFACE
-    + """
+INTERFACE: Final = kernel_interface(
+    NAME,
+    """
 typedef struct {
     double cutoff, angular_cutoff;
     int64_t inputs;
@@ -34,10 +34,8 @@ typedef struct {
     const double *mix;
     const double *transposed_mix;
 } body_ordered_model;
-int64_t body_ordered_evaluate(const body_ordered_model *model, const neighbour_rows *rows, int64_t atoms, int64_t owners,
-                              int64_t threads, double *energies, double *forces, double *virial);
 int64_t body_ordered_lanes(void);
-"""
+""",
 )
 
 
@@ -80,8 +78,6 @@ def source(descriptors: BodyOrdered) -> str:
         for n, m in orders
     ]
     macros = {
-        "MODEL": "body_ordered_model",
-        "EVALUATE": "body_ordered_evaluate",
         "ELEMENTS": elements,
         "RADIAL": descriptors.radial,
         "ANGULAR": descriptors.angular,
@@ -93,7 +89,7 @@ def source(descriptors: BodyOrdered) -> str:
         "PAIRS": "{" + ", ".join(f"{{{a}, {b}}}" for a, b in pairs) + "}",
         "NORMS": "{" + ", ".join(map(repr, norms)) + "}",
     }
-    return kernel_source(macros, four_body_source(descriptors.triples) + SOURCE.read_text())
+    return kernel_source(NAME, macros, four_body_source(descriptors.triples) + SOURCE.read_text())
 
 
 def places_of_descriptors(descriptors: BodyOrdered, lanes: int) -> Int[ndarray, "functions"]:
@@ -144,31 +140,8 @@ def model(descriptors: BodyOrdered, networks: Mapping[int, Network], lanes: int,
     return *members, arrays.add("double", mix), arrays.add("double", mix.T[: len(descriptors.channels)])
 
 
-class BodyOrderedKernel:
-    """Networks of body-ordered descriptors laid out for the C kernel; safe from any thread."""
-
-    def __init__(self, library: Any, ffi: FFI, descriptors: BodyOrdered, networks: Mapping[int, Network]) -> None:
-        self._library, self._ffi = library, ffi
-        self._elements = len(descriptors.numbers)
-        self._arrays = ArraysInMemory(ffi)
-        self._model = self._arrays.add("body_ordered_model", [model(descriptors, networks, self.lanes, self._arrays)])
-
-    @property
-    def lanes(self) -> int:
-        """Numbers in the library's vectors."""
-        return int(self._library.body_ordered_lanes())
-
-    def evaluate(
-        self,
-        neighbours: NeighbourRows,
-        positions: Float[ndarray, "all 3"],
-        elements: Int32[ndarray, "atoms"],
-        threads: int,
-    ) -> tuple[Float[ndarray, "atoms"], Float[ndarray, "atoms 3"], Float[ndarray, "3 3"]]:
-        """Energies (eV), forces (eV/A) and virial sum dE/dr (x) r (eV); `elements` are places in the descriptors' `numbers`.
-
-        Raises:
-            InvalidStructure: where atoms are on top of each other.
-        """
-        function, elements_known = self._library.body_ordered_evaluate, self._elements
-        return evaluate(self._ffi, function, self._model, elements_known, neighbours, positions, elements, threads)
+def bound(library: Any, ffi: FFI, descriptors: BodyOrdered, networks: Mapping[int, Network]) -> Kernel:
+    """Descriptors and networks bound to their library."""
+    arrays = ArraysInMemory(ffi)
+    members = model(descriptors, networks, library.body_ordered_lanes(), arrays)
+    return Kernel(library, NAME, members, len(descriptors.numbers), arrays)

@@ -31,13 +31,6 @@ typedef struct {
     double last_bias;
     const double *skip;
 } atomic_network;
-typedef struct {
-    const int64_t *first;
-    const int32_t *neighbours;
-    const double *positions;
-    const int32_t *elements;
-    const int32_t *owner;
-} neighbour_rows;
 """
 
 

@@ -6,21 +6,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from cffi import FFI
-from jaxtyping import Float, Int32
-from numpy import ndarray
 
 from atomistic.kernel.arrays import Arrays, ArraysInMemory
-from atomistic.kernel.calling import cutoff_name, evaluate, kernel_source
-from atomistic.kernel.networks import NETWORKS_INTERFACE, add_networks
-from atomistic.neighbour_list import NeighbourRows
+from atomistic.kernel.calling import Kernel, cutoff_name, kernel_interface, kernel_source
+from atomistic.kernel.networks import add_networks
 from atomistic.network import Network
 from atomistic.symmetry_functions import SymmetryFunction, SymmetryFunctions
 
 SOURCE: Final = Path(__file__).with_suffix(".c")
+NAME: Final = "symmetry_functions"
 
-INTERFACE: Final = (
-    NETWORKS_INTERFACE
-    + """
+INTERFACE: Final = kernel_interface(
+    NAME,
+    """
 typedef struct { double eta, shift, cutoff; } radial_shape;
 typedef struct { int64_t index; double factor; radial_shape shape; } radial_term;
 typedef struct { int64_t shape, narrow; int64_t begin, end; } angular_run;
@@ -46,9 +44,7 @@ typedef struct {
     const centre *centres;
     const atomic_network *networks;
 } symmetry_functions_model;
-int64_t symmetry_functions_evaluate(const symmetry_functions_model *model, const neighbour_rows *rows, int64_t atoms, int64_t owners,
-                                    int64_t threads, double *energies, double *forces, double *virial);
-"""
+""",
 )
 
 
@@ -56,13 +52,11 @@ int64_t symmetry_functions_evaluate(const symmetry_functions_model *model, const
 def source(descriptors: SymmetryFunctions) -> str:
     """The C source for a number of elements and a cutoff function."""
     macros = {
-        "MODEL": "symmetry_functions_model",
-        "EVALUATE": "symmetry_functions_evaluate",
         "ELEMENTS": len(descriptors.numbers),
         "CUTOFF": cutoff_name(descriptors.cutoff_function),
         "INNER_CUTOFF": repr(float(descriptors.inner_cutoff)),
     }
-    return kernel_source(macros, SOURCE.read_text())
+    return kernel_source(NAME, macros, SOURCE.read_text())
 
 
 class AngularTables(NamedTuple):
@@ -156,26 +150,7 @@ def _element_pair(tables: AngularTables, arrays: Arrays) -> tuple[Any, ...]:
     )
 
 
-class SymmetryFunctionsKernel:
-    """Networks of symmetry functions laid out for the C kernel; safe from any thread."""
-
-    def __init__(self, library: Any, ffi: FFI, descriptors: SymmetryFunctions, networks: Mapping[int, Network]) -> None:
-        self._library, self._ffi = library, ffi
-        self._elements = len(descriptors.numbers)
-        self._arrays = ArraysInMemory(ffi)
-        self._model = self._arrays.add("symmetry_functions_model", [model(descriptors, networks, self._arrays)])
-
-    def evaluate(
-        self,
-        neighbours: NeighbourRows,
-        positions: Float[ndarray, "all 3"],
-        elements: Int32[ndarray, "atoms"],
-        threads: int,
-    ) -> tuple[Float[ndarray, "atoms"], Float[ndarray, "atoms 3"], Float[ndarray, "3 3"]]:
-        """Energies (eV), forces (eV/A) and virial sum dE/dr (x) r (eV); `elements` are places in the descriptors' `numbers`.
-
-        Raises:
-            InvalidStructure: where atoms are on top of each other.
-        """
-        function, elements_known = self._library.symmetry_functions_evaluate, self._elements
-        return evaluate(self._ffi, function, self._model, elements_known, neighbours, positions, elements, threads)
+def bound(library: Any, ffi: FFI, descriptors: SymmetryFunctions, networks: Mapping[int, Network]) -> Kernel:
+    """Descriptors and networks bound to their library."""
+    arrays = ArraysInMemory(ffi)
+    return Kernel(library, NAME, model(descriptors, networks, arrays), len(descriptors.numbers), arrays)
