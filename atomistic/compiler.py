@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +39,27 @@ VECTORS: Final = Path(__file__).with_name("vectors.h")
 
 class KernelUnavailable(UserWarning):
     """A computation runs several times slower than it could, because its C kernel could not be built."""
+
+
+def library_or_warning(
+    name: str, source: str, interface: str, *, without: str, variable: str
+) -> tuple[Any, FFI] | None:
+    """`load_library`, or None and the warning `KernelUnavailable` where that fails.
+
+    Args:
+        without: what is slower then, and how much; begins the warning.
+        variable: environment variable by which the slow way is chosen, without a warning.
+    """
+    try:
+        return load_library(name, source, interface)
+    except (OSError, subprocess.SubprocessError) as error:
+        warnings.warn(
+            f"{without}: its C kernel could not be built ({error}); install a C compiler (or name one in CC), or set {variable}=1 to "
+            "silence this",
+            KernelUnavailable,
+            stacklevel=3,
+        )
+        return None
 
 
 def load_library(name: str, source: str, interface: str) -> tuple[Any, FFI]:

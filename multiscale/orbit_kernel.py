@@ -4,8 +4,6 @@ Without a compiler, laws run on numpy, and a warning says so.
 """
 
 import os
-import subprocess
-import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +13,7 @@ from cffi import FFI
 from jaxtyping import Float
 from numpy import ndarray
 
-from atomistic.compiler import VECTORS, KernelUnavailable, load_library
+from atomistic.compiler import VECTORS, library_or_warning
 from multiscale.orbit_terms import OrbitTerms
 from multiscale.strain import UPPER_COLUMNS, UPPER_ROWS
 
@@ -119,13 +117,5 @@ def load_kernel() -> tuple[Any, FFI] | None:
     """The loaded library, compiled if the cache lacks it; None with a warning where it cannot be built."""
     if NO_KERNEL_VARIABLE in os.environ:
         return None
-    try:
-        return load_library("orbit_kernel", VECTORS.read_text() + SOURCE.read_text(), INTERFACE)
-    except (OSError, subprocess.SubprocessError) as error:
-        warnings.warn(
-            f"the C kernel of the orbit law could not be built ({error}); laws run on numpy, several times slower: install a C "
-            f"compiler (or name one in CC), or set {NO_KERNEL_VARIABLE}=1 to silence this",
-            KernelUnavailable,
-            stacklevel=2,
-        )
-        return None
+    source, without = VECTORS.read_text() + SOURCE.read_text(), "an orbit law runs on numpy, several times slower"
+    return library_or_warning("orbit_kernel", source, INTERFACE, without=without, variable=NO_KERNEL_VARIABLE)

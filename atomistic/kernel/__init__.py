@@ -5,8 +5,6 @@ are data. The same functions serve LAMMPS: they take rows of neighbours and the 
 """
 
 import os
-import subprocess
-import warnings
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
@@ -14,7 +12,7 @@ from typing import Any, Final
 from cffi import FFI
 
 from atomistic.body_ordered import BodyOrdered
-from atomistic.compiler import KernelUnavailable, load_library
+from atomistic.compiler import library_or_warning
 from atomistic.kernel import body_ordered, symmetry_functions
 from atomistic.kernel.calling import Kernel as Kernel
 from atomistic.kernel.networks import ACTIVATION_CODES
@@ -47,13 +45,5 @@ def kernel_for(descriptors: Any, networks: Mapping[int, Network]) -> Kernel | No
 @cache
 def loaded(name: str, source: str, interface: str) -> tuple[Any, FFI] | None:
     """The library of a source; None with a warning where it cannot be built."""
-    try:
-        return load_library(name, source, interface)
-    except (OSError, subprocess.SubprocessError) as error:
-        warnings.warn(
-            f"the C kernel of the potential could not be built ({error}); it runs on torch, a hundred times slower: install a C "
-            f"compiler (or name one in CC), or set {NO_KERNEL_VARIABLE}=1 to silence this",
-            KernelUnavailable,
-            stacklevel=2,
-        )
-        return None
+    without = "a potential runs on torch, a hundred times slower"
+    return library_or_warning(name, source, interface, without=without, variable=NO_KERNEL_VARIABLE)
