@@ -15,9 +15,10 @@ counts for up to 1 / sqrt(floor). The distances are
 evaluation of the descriptors, no more potentials and no derivative, and say nothing of energies or stress.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 import torch
@@ -45,7 +46,13 @@ class Whitening:
 
     @classmethod
     def fit(cls, descriptors: Float[ndarray, "atoms functions"], floor: float) -> "Whitening":
-        """From the descriptors of the training atoms. Descriptors that never change there get the smallest scale of the others."""
+        """From the descriptors of the training atoms. Descriptors that never change there get the smallest scale of the others.
+
+        Raises:
+            InvalidEstimator: for a floor that is not positive, or descriptors that are the same for all atoms.
+        """
+        if not floor > 0.0:
+            raise InvalidEstimator(f"floor = {floor}, expected a positive fraction of the largest eigenvalue")
         mean = descriptors.mean(0)
         scale = descriptors.std(0)
         changing = scale > 1e-10 * np.abs(mean).max()
@@ -111,18 +118,49 @@ def training_descriptors(
 
 
 @dataclass(frozen=True)
-class MahalanobisDistance:
-    """|z| of each atom: the distance from the middle of the training data in units of their spread.
+class WhitenedDistance(ABC):
+    """A distance of each atom from the training data in the space of z.
 
     Attributes:
+        kind: name of the estimator in files.
         potential: whose errors are estimated.
         whitenings: of each element, keyed by atomic number.
     """
 
-    kind: ClassVar[str] = "Mahalanobis distance"
+    kind: ClassVar[str]
 
     potential: NeuralPotential
     whitenings: dict[int, Whitening]
+
+    @abstractmethod
+    def distances(self, number: int, points: Float[ndarray, "atoms directions"]) -> Float[ndarray, "atoms"]:
+        """d of atoms of element `number` at the points z."""
+
+    @property
+    @final
+    def cutoff(self) -> float:
+        """Of the potential, Angstrom."""
+        return self.potential.cutoff
+
+    @final
+    def evaluate(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> Uncertainty:
+        """The distance of each atom, without a unit; no use is made of `neighbours`."""
+        distance = np.empty(len(atoms))
+        for number, (own, values) in atomic_descriptors(self.potential, atoms).items():
+            distance[own] = self.distances(number, self.whitenings[number](values))
+        return Uncertainty(None, None, None, distance)
+
+    @final
+    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
+        """The potential's prediction and the distances."""
+        return self.potential.predict(atoms, neighbours), self.evaluate(atoms)
+
+
+@dataclass(frozen=True)
+class MahalanobisDistance(WhitenedDistance):
+    """|z| of each atom: the distance from the middle of the training data in units of their spread."""
+
+    kind: ClassVar[str] = "Mahalanobis distance"
 
     @classmethod
     def fit(
@@ -134,50 +172,32 @@ class MahalanobisDistance:
             InvalidEstimator: for too few atoms of an element, or a floor that is not positive.
         """
         descriptors = training_descriptors(potential, structures)
-        return cls(potential, {number: Whitening.fit(own, _positive(floor)) for number, own in descriptors.items()})
+        return cls(potential, {number: Whitening.fit(own, floor) for number, own in descriptors.items()})
 
-    @property
-    def cutoff(self) -> float:
-        """Of the potential, Angstrom."""
-        return self.potential.cutoff
-
-    def evaluate(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> Uncertainty:
-        """The distance of each atom, without a unit; no use is made of `neighbours`."""
-        distance = np.empty(len(atoms))
-        for number, (own, values) in atomic_descriptors(self.potential, atoms).items():
-            distance[own] = np.linalg.norm(self.whitenings[number](values), axis=1)
-        return Uncertainty(None, None, None, distance)
-
-    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
-        """The potential's prediction and the distances."""
-        return self.potential.predict(atoms, neighbours), self.evaluate(atoms)
+    def distances(self, number: int, points: Float[ndarray, "atoms directions"]) -> Float[ndarray, "atoms"]:
+        """|z|."""
+        return np.asarray(np.linalg.norm(points, axis=1))
 
     def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
         """Header and arrays of the potential and the whitenings."""
-        header, arrays = self.potential.contents()
-        return {"potential": header}, prefixed("potential/", arrays) | _whitening_arrays(self.whitenings)
+        return _to_contents(self.potential, self.whitenings)
 
     @classmethod
     def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> "MahalanobisDistance":
         """The estimator that `contents` described."""
-        potential = NeuralPotential.from_contents(header["potential"], with_prefix("potential/", arrays))
-        return cls(potential, _whitenings(potential, arrays))
+        return cls(*_from_contents(header, arrays))
 
 
 @dataclass(frozen=True)
-class NearestNeighbourDistance:
+class NearestNeighbourDistance(WhitenedDistance):
     """|z - z_t| to the nearest training atom t of the same element.
 
     Attributes:
-        potential: whose errors are estimated.
-        whitenings: of each element, keyed by atomic number.
         references: z_t of the training atoms kept of each element.
     """
 
     kind: ClassVar[str] = "nearest-neighbour distance"
 
-    potential: NeuralPotential
-    whitenings: dict[int, Whitening]
     references: dict[int, Float[ndarray, "kept directions"]]
 
     @classmethod
@@ -195,37 +215,23 @@ class NearestNeighbourDistance:
         if references < 1:
             raise InvalidEstimator(f"references = {references}, expected a positive number")
         descriptors = training_descriptors(potential, structures)
-        whitenings = {number: Whitening.fit(own, _positive(floor)) for number, own in descriptors.items()}
+        whitenings = {number: Whitening.fit(own, floor) for number, own in descriptors.items()}
         kept = {number: farthest_points(whitenings[number](own), references) for number, own in descriptors.items()}
         return cls(potential, whitenings, kept)
 
-    @property
-    def cutoff(self) -> float:
-        """Of the potential, Angstrom."""
-        return self.potential.cutoff
-
-    def evaluate(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> Uncertainty:
-        """The distance of each atom, without a unit; no use is made of `neighbours`."""
-        distance = np.empty(len(atoms))
-        for number, (own, values) in atomic_descriptors(self.potential, atoms).items():
-            distance[own] = nearest(self.whitenings[number](values), self.references[number])
-        return Uncertainty(None, None, None, distance)
-
-    def predict(self, atoms: Atoms, neighbours: NeighbourList | None = None) -> tuple[Prediction, Uncertainty]:
-        """The potential's prediction and the distances."""
-        return self.potential.predict(atoms, neighbours), self.evaluate(atoms)
+    def distances(self, number: int, points: Float[ndarray, "atoms directions"]) -> Float[ndarray, "atoms"]:
+        """min_t |z - z_t|."""
+        return nearest(points, self.references[number])
 
     def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
         """Header and arrays of the potential, the whitenings and the references."""
-        header, arrays = self.potential.contents()
-        arrays = prefixed("potential/", arrays) | _whitening_arrays(self.whitenings)
-        return {"potential": header}, arrays | {f"{z}.references": points for z, points in self.references.items()}
+        header, arrays = _to_contents(self.potential, self.whitenings)
+        return header, arrays | {f"{number}.references": points for number, points in self.references.items()}
 
     @classmethod
     def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> "NearestNeighbourDistance":
         """The estimator that `contents` described."""
-        potential = NeuralPotential.from_contents(header["potential"], with_prefix("potential/", arrays))
-        whitenings = _whitenings(potential, arrays)
+        potential, whitenings = _from_contents(header, arrays)
         references = {number: arrays[f"{number}.references"] for number in whitenings}
         for number, whitening in whitenings.items():
             if references[number].ndim != 2 or references[number].shape[1] != whitening.transform.shape[1]:
@@ -260,25 +266,25 @@ def farthest_points(points: Float[ndarray, "points directions"], count: int) -> 
     return points[kept]
 
 
-def _positive(floor: float) -> float:
-    if not floor > 0.0:
-        raise InvalidEstimator(f"floor = {floor}, expected a positive fraction of the largest eigenvalue")
-    return floor
-
-
-def _whitening_arrays(whitenings: Mapping[int, Whitening]) -> dict[str, ndarray]:
-    arrays: dict[str, ndarray] = {}
+def _to_contents(
+    potential: NeuralPotential, whitenings: Mapping[int, Whitening]
+) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    header, arrays = potential.contents()
+    arrays = prefixed("potential/", arrays)
     for number, whitening in whitenings.items():
         arrays |= {f"{number}.mean": whitening.mean, f"{number}.transform": whitening.transform}
-    return arrays
+    return {"potential": header}, arrays
 
 
-def _whitenings(potential: NeuralPotential, arrays: Mapping[str, ndarray]) -> dict[int, Whitening]:
-    answer = {}
+def _from_contents(
+    header: Mapping[str, Any], arrays: Mapping[str, ndarray]
+) -> tuple[NeuralPotential, dict[int, Whitening]]:
+    potential = NeuralPotential.from_contents(header["potential"], with_prefix("potential/", arrays))
+    whitenings = {}
     for number in potential.descriptors.numbers:
         mean, transform = arrays[f"{number}.mean"], arrays[f"{number}.transform"]
         functions = potential.descriptors.count(number)
         if mean.shape != (functions,) or transform.shape != (functions, functions):
             raise ValueError(f"a whitening of shapes {mean.shape}, {transform.shape} for {functions} descriptors")
-        answer[number] = Whitening(mean, transform)
-    return answer
+        whitenings[number] = Whitening(mean, transform)
+    return potential, whitenings
