@@ -244,7 +244,7 @@ def vacancy_63(k: int, _: int, generator: np.random.Generator) -> Atoms:
 
 def surface(k: int, _: int, generator: np.random.Generator) -> Atoms:
     """Slabs of eight layers with 9 A of vacuum: (111) cut between double layers, (100) as cut, (100) with (2x1) dimers."""
-    kind = k if k < 3 else k % 2
+    kind = k % 2 if 3 <= k < 9 else k % 3  # One of each kind first
     if kind == 0:
         slab = diamond111("Si", size=(1, 1, 10), a=LATTICE_CONSTANT, vacuum=0.0)
         height = np.argsort(slab.positions[:, 2])
