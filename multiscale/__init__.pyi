@@ -1,29 +1,63 @@
 from .cauchy_born import CauchyBornLaw, UnstableCrystal
+from .classical.fitting import ModelFit, Undetermined, fit_model
+from .classical.isotropic import IsotropicLaw
+from .classical.models import Model, classical_models
+from .classical.potentials import ArrudaBoyce, BeyondLocking, Carroll, Gent, MooneyRivlin, NeoHooke, Ogden, Yeoh
+from .classical.third_order import ThirdOrderElasticity
 from .dataset import DataFileError, InvalidData, StressStrainData
 from .design import InvalidDesign, strain_design
 from .domain import Domain
 from .fitting import PoorFit, fit, normalised_mse
+from .measured import InvalidTest, MeasuredTest
 from .orbit_network import OrbitLaw
+from .ranking import Extrapolation, Ranking, rank
 from .reference_state import FitError
 from .sampling import sample
+from .specimen import NoEquilibrium, predicted_stress
+from .stress_units import UnitError
 from .symmetry import PointGroup, UnknownPointGroup
+from .tables import TableError
 from .thermal import sample_thermal
 
 __all__ = [
+    "ArrudaBoyce",
+    "BeyondLocking",
+    "Carroll",
     "CauchyBornLaw",
     "DataFileError",
     "Domain",
+    "Extrapolation",
     "FitError",
+    "Gent",
     "InvalidData",
     "InvalidDesign",
+    "InvalidTest",
+    "IsotropicLaw",
+    "MeasuredTest",
+    "Model",
+    "ModelFit",
+    "MooneyRivlin",
+    "NeoHooke",
+    "NoEquilibrium",
+    "Ogden",
     "OrbitLaw",
     "PointGroup",
     "PoorFit",
+    "Ranking",
     "StressStrainData",
+    "TableError",
+    "ThirdOrderElasticity",
+    "Undetermined",
+    "UnitError",
     "UnknownPointGroup",
     "UnstableCrystal",
+    "Yeoh",
+    "classical_models",
     "fit",
+    "fit_model",
     "normalised_mse",
+    "predicted_stress",
+    "rank",
     "sample",
     "sample_thermal",
     "strain_design",
