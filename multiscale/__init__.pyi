@@ -7,6 +7,7 @@ from .classical.third_order import ThirdOrderElasticity
 from .dataset import DataFileError, InvalidData, StressStrainData
 from .design import InvalidDesign, strain_design
 from .domain import Domain
+from .ellipticity import Ellipticity, check_ellipticity
 from .fitting import PoorFit, fit, normalised_mse
 from .measured import InvalidTest, MeasuredTest
 from .orbit_network import OrbitLaw
@@ -26,6 +27,7 @@ __all__ = [
     "CauchyBornLaw",
     "DataFileError",
     "Domain",
+    "Ellipticity",
     "Extrapolation",
     "FitError",
     "Gent",
@@ -52,6 +54,7 @@ __all__ = [
     "UnknownPointGroup",
     "UnstableCrystal",
     "Yeoh",
+    "check_ellipticity",
     "classical_models",
     "fit",
     "fit_model",

@@ -20,7 +20,14 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.spatial import KDTree
 
-from multiscale.strain import strain_norm_components
+from multiscale.strain import (
+    SHEAR_DOUBLING,
+    green_lagrange,
+    log_strain,
+    strain_norm_components,
+    strain_tensor,
+    stretch_of_log_strain,
+)
 from multiscale.symmetry import PointGroup
 
 SAME_STATE = 1e-9
@@ -90,3 +97,30 @@ class Domain:
     def trust(self, strain: Float[ndarray, "n 6"]) -> Float[ndarray, "n"]:
         """min(1, spacing / d), in (0, 1]."""
         return np.asarray(self.spacing / np.maximum(self.distance(strain), self.spacing))
+
+    def states(self, count: int, seed: int) -> Float[ndarray, "count 3 3"]:
+        """States inside the domain, as symmetric right stretches: training states, and others around them.
+
+        The others lie evenly in balls of radius `spacing` about training states drawn at random, pulled back into the box of the
+        training states' logarithmic strains, so that none is outside what was sampled.
+
+        Raises:
+            InvalidDomain: fewer than one.
+        """
+        if count < 1:
+            raise InvalidDomain(f"{count} states are asked for, expected at least 1")
+        rng = np.random.default_rng(seed)
+        # any F with this C has this logarithmic strain; C = L L^T gives F = L^T
+        factor = np.linalg.cholesky(np.eye(3) + 2.0 * strain_tensor(self._states))
+        centres = log_strain(np.swapaxes(factor, -1, -2))
+        low, high = centres.min(axis=0), centres.max(axis=0)
+        found, radius = centres[rng.permutation(len(centres))[:count]], self.spacing
+        while len(found) < count:
+            direction = rng.normal(size=(count, 6))
+            direction /= np.linalg.norm(direction, axis=1)[:, None]
+            length = radius * rng.uniform(size=(count, 1)) ** (1.0 / 6.0)
+            moved = centres[rng.integers(len(centres), size=count)] + length * direction * np.sqrt(SHEAR_DOUBLING)
+            moved = np.clip(moved, low, high)
+            inside = self.trust(green_lagrange(stretch_of_log_strain(moved))) == 1.0
+            found = np.concatenate([found, moved[inside]])
+        return stretch_of_log_strain(found[:count])

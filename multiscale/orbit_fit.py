@@ -49,6 +49,8 @@ class OrbitFit:
         self.strain_scale, self.stiffness_scale, self.prior = s, K, prior
         self.unknowns = 8 * neurons + len(reference.stiffness_basis) + len(reference.stress_basis)
         strain = observations.strain / s
+        # without tangents nothing looks at D, the last 21 of the 28 components of x
+        self._tangents = bool((observations.columns >= 7).any())
         # (n, 6, g): rotations last, for products over them
         images = np.einsum("rij,nj->nir", group.strain_action, strain)
         self._images: Float[ndarray, "n 6 g"] = np.ascontiguousarray(images)
@@ -138,10 +140,11 @@ class OrbitFit:
         uu: Float[ndarray, "h g 21"],
     ) -> Float[ndarray, "n 28 h"]:
         h, n, g = energy.shape
-        x = np.empty((n, 28, h))
+        x = np.zeros((n, 28, h))
         x[:, 0] = energy.mean(axis=2).T
         x[:, 1:7] = (slope @ u / g).transpose(1, 2, 0)
-        x[:, 7:] = (curvature @ uu / g).transpose(1, 2, 0)
+        if self._tangents:
+            x[:, 7:] = (curvature @ uu / g).transpose(1, 2, 0)
         return x
 
     def _neuron_derivatives(
@@ -153,7 +156,7 @@ class OrbitFit:
         (phi, phi1, phi2, phi3), (by_b0, by_b1, by_b2) = softplus_remainder(y, b[:, None, None])
         Q, e = self.group.strain_action, self._images[None]
         share = v[:, None, None] / g
-        by_w = np.empty((n, 28, h, 6))
+        by_w = np.zeros((n, 28, h, 6))
         # dy/dw = e_R and du/dw = Q_R^T
         by_w[:, 0] = np.einsum("hnr,nmr->nhm", phi1 * share, self._images, optimize=True)
         stress = (phi2 * share)[:, :, None, :] * e
@@ -162,12 +165,14 @@ class OrbitFit:
         by_w[:, 1:7] += (
             ((phi1 * share).reshape(h * n, g) @ turned.reshape(g, 36)).reshape(h, n, 6, 6).transpose(1, 2, 0, 3)
         )
-        stiffness = (phi3 * share)[:, :, None, :] * e
-        by_w[:, 7:] = (stiffness.reshape(h, n * 6, g) @ uu).reshape(h, n, 6, 21).transpose(1, 3, 0, 2)
-        products = (
-            turned[:, UPPER_ROWS] * u[:, :, UPPER_COLUMNS, None] + turned[:, UPPER_COLUMNS] * u[:, :, UPPER_ROWS, None]
-        )
-        by_w[:, 7:] += ((phi2 * share) @ products.reshape(h, g, 126)).reshape(h, n, 21, 6).transpose(1, 2, 0, 3)
+        if self._tangents:
+            stiffness = (phi3 * share)[:, :, None, :] * e
+            by_w[:, 7:] = (stiffness.reshape(h, n * 6, g) @ uu).reshape(h, n, 6, 21).transpose(1, 3, 0, 2)
+            products = (
+                turned[:, UPPER_ROWS] * u[:, :, UPPER_COLUMNS, None]
+                + turned[:, UPPER_COLUMNS] * u[:, :, UPPER_ROWS, None]
+            )
+            by_w[:, 7:] += ((phi2 * share) @ products.reshape(h, g, 126)).reshape(h, n, 21, 6).transpose(1, 2, 0, 3)
         by_b = self._averages(by_b0, by_b1, by_b2, u, uu) * v
         derivatives = np.concatenate([by_w.reshape(n, 28, 6 * h), by_b], axis=2)
         return self._averages(phi, phi1, phi2, u, uu), derivatives
