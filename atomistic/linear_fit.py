@@ -47,7 +47,7 @@ def ridge_regression(
     projected = inputs - basis @ (basis.T @ inputs)
     target = labels - basis @ (basis.T @ labels)
     orthogonal, triangle = np.linalg.qr(projected)
-    left, singular, right = np.linalg.svd(triangle)
+    left, singular, right = np.linalg.svd(triangle, full_matrices=False)  # More unknowns than rows are allowed
     components = left.T @ (orthogonal.T @ target)
     outside = max(float(target @ target - components @ components), 0.0)
     size = len(labels) - basis.shape[1]
