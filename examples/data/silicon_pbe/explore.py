@@ -18,7 +18,7 @@ from scipy.linalg import expm
 
 import atomistic
 
-MELTS = {4: (8,) * 15, 5: (64,) * 5 + (8,) * 10}
+MELTS = {4: (8,) * 15, 5: (8,) * 10 + (64,)}
 """Atoms of each cell that is melted, by round; of rounds 1 to 3 only the snapshots are left (README.md)."""
 SLABS = 5
 """Surfaces that are heated in a round."""

@@ -24,7 +24,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
-from designs import WEIGHTS, Design, designs, disordered_spacing
+from designs import STRESS_WEIGHTS, WEIGHTS, Design, designs, disordered_spacing
 
 from atomistic.espresso import EspressoFailed, NotSelfConsistent, PlaneWaves, QuantumEspresso, k_mesh
 
@@ -116,6 +116,7 @@ class Cache:
             "group": design.group,
             "split": design.split,
             "weight": WEIGHTS.get(design.group, 1.0),
+            "stress_weight": STRESS_WEIGHTS.get(design.group, 1.0),
             "round": design.round,
             "cutoff_Ry": waves.cutoff,
             "smearing_Ry": waves.smearing,
