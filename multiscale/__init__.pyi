@@ -4,6 +4,9 @@ from .classical.isotropic import IsotropicLaw
 from .classical.models import Model, classical_models
 from .classical.potentials import ArrudaBoyce, BeyondLocking, Carroll, Gent, MooneyRivlin, NeoHooke, Ogden, Yeoh
 from .classical.third_order import ThirdOrderElasticity
+from .closed_cycles import Integrability, NotAPotential, integrability, warn_of_open_cycles
+from .data_frames import read_extxyz
+from .data_tables import ConstantColumn, read_csv
 from .dataset import DataFileError, InvalidData, StressStrainData
 from .design import InvalidDesign, strain_design
 from .domain import Domain
@@ -25,12 +28,14 @@ __all__ = [
     "BeyondLocking",
     "Carroll",
     "CauchyBornLaw",
+    "ConstantColumn",
     "DataFileError",
     "Domain",
     "Ellipticity",
     "Extrapolation",
     "FitError",
     "Gent",
+    "Integrability",
     "InvalidData",
     "InvalidDesign",
     "InvalidTest",
@@ -41,6 +46,7 @@ __all__ = [
     "MooneyRivlin",
     "NeoHooke",
     "NoEquilibrium",
+    "NotAPotential",
     "Ogden",
     "OrbitLaw",
     "PointGroup",
@@ -58,10 +64,14 @@ __all__ = [
     "classical_models",
     "fit",
     "fit_model",
+    "integrability",
     "normalised_mse",
     "predicted_stress",
     "rank",
+    "read_csv",
+    "read_extxyz",
     "sample",
     "sample_thermal",
     "strain_design",
+    "warn_of_open_cycles",
 ]
