@@ -14,7 +14,8 @@ from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
 
-from multiscale.strain import UPPER_COLUMNS, UPPER_ROWS, strain_action
+from multiscale.material_symmetry import ISOTROPIC, TRANSVERSELY_ISOTROPIC, MaterialSymmetry
+from multiscale.strain import strain_action
 
 SYMMETRY_TOLERANCE = 1e-5
 """Distance (Angstrom) below which two positions are the same for the symmetry search."""
@@ -83,7 +84,7 @@ the unique axis along z, monoclinic along y; the two-fold axes of -3m and 6/mmm 
 
 
 @dataclass(frozen=True, eq=False)
-class PointGroup:
+class PointGroup(MaterialSymmetry):
     """The proper rotations of a point group, in laboratory axes.
 
     Attributes:
@@ -126,23 +127,37 @@ class PointGroup:
     def strain_action(self) -> Float[ndarray, "g 6 6"]:
         return strain_action(self.rotations)
 
+    @property
+    def averaging_action(self) -> Float[ndarray, "g 6 6"]:
+        return self.strain_action
+
     @classmethod
-    def named(cls, symbol: str) -> "PointGroup":
+    def named(cls, symbol: str, frame: Float[ndarray, "3 3"] | None = None) -> "PointGroup":
         """The group of one of the 32 Hermann-Mauguin symbols in the standard setting (see `GENERATORS`).
+
+        Args:
+            symbol: e.g. "6/mmm".
+            frame: the rotation R that carries the axes of the standard setting to those of the material; by default none.
 
         Raises:
             UnknownPointGroup: where the symbol is none of the 32.
+            InvalidRotations: the frame is no rotation.
         """
         if symbol not in LAUE_CLASS_OF:
             known = ", ".join(LAUE_CLASS_OF)
-            if symbol.lower().replace("_", " ") in {"isotropic", "transversely isotropic"}:
+            if symbol in (ISOTROPIC, TRANSVERSELY_ISOTROPIC):
                 raise UnknownPointGroup(
-                    f"symmetry {symbol!r} is not a finite group and orbit networks average over finite groups only; "
-                    f"expected one of {known}"
+                    f"symmetry {symbol!r} is not a finite group: InfiniteGroup gives it; expected one of {known}"
                 )
             raise UnknownPointGroup(f"point group {symbol!r} is not known, expected one of {known}")
         generators = [rotation(axis, degrees) for axis, degrees in GENERATORS[LAUE_CLASS_OF[symbol]]]
-        return cls(symbol, closure(generators))
+        rotations = closure(generators)
+        if frame is None:
+            return cls(symbol, rotations)
+        R = np.asarray(frame, dtype=float)
+        if R.shape != (3, 3) or not np.abs(R @ R.T - np.eye(3)).max() < 1e-9 or np.linalg.det(R) < 0.0:
+            raise InvalidRotations(f"the frame is {R.tolist()}, expected a 3 x 3 rotation")
+        return cls(symbol, R @ rotations @ R.T)
 
     @classmethod
     def of(cls, atoms: Atoms, tolerance: float = SYMMETRY_TOLERANCE) -> "PointGroup":
@@ -167,30 +182,6 @@ class PointGroup:
         left, _, right = np.linalg.svd(proper)
         return cls(str(dataset.pointgroup).strip(), closure(list(left @ right)))
 
-    def invariant_stiffnesses(self) -> Float[ndarray, "m 6 6"]:
-        """A basis of the Voigt matrices C with Q^T C Q = C for all Q: m = 21 triclinic ... 3 cubic.
-
-        The range of the Reynolds operator C -> mean over the group of Q^T C Q.
-        """
-        unit = np.zeros((21, 6, 6))
-        unit[np.arange(21), UPPER_ROWS, UPPER_COLUMNS] = 1.0
-        unit[np.arange(21), UPPER_COLUMNS, UPPER_ROWS] = 1.0
-        images = np.array([self.project_stiffness(C) for C in unit]).reshape(21, 36)
-        return independent_rows(images).reshape(-1, 6, 6)
-
-    def invariant_stresses(self) -> Float[ndarray, "k 6"]:
-        """A basis of the Voigt stresses that the group leaves as they are: k = 6 triclinic ... 1 cubic."""
-        return independent_rows(np.array([self.project_stress(S) for S in np.eye(6)]))
-
-    def project_stiffness(self, C: Float[ndarray, "6 6"]) -> Float[ndarray, "6 6"]:
-        """The group's average of a Voigt stiffness."""
-        Q = self.strain_action
-        return np.asarray((np.swapaxes(Q, -1, -2) @ C @ Q).mean(axis=0))
-
-    def project_stress(self, S: Float[ndarray, "6"]) -> Float[ndarray, "6"]:
-        """The group's average of a Voigt stress (it acts on stress by Q^T, as on the gradient of W(Q e))."""
-        return np.asarray((S @ self.strain_action).mean(axis=0))
-
 
 def closure(generators: Sequence[Float[ndarray, "3 3"]]) -> Float[ndarray, "g 3 3"]:
     """All distinct products of the generating rotations, the identity first."""
@@ -205,9 +196,3 @@ def closure(generators: Sequence[Float[ndarray, "3 3"]]) -> Float[ndarray, "g 3 
                     )
                 members.append(product)
     return np.array(members)
-
-
-def independent_rows(rows: Float[ndarray, "n m"]) -> Float[ndarray, "r m"]:
-    """An orthonormal basis of the space that the rows span (by SVD; ranks of Reynolds images are clear-cut)."""
-    _, singular, basis = np.linalg.svd(rows)
-    return np.asarray(basis[: int((singular > 1e-9 * max(singular.max(), 1.0)).sum())])
