@@ -55,7 +55,7 @@ class MaterialSymmetry(ABC):
         return independent_rows(np.array([self.project_stress(S) for S in np.eye(6)]))
 
     def invariant_stiffnesses(self) -> Float[ndarray, "m 6 6"]:
-        """A basis of the Voigt matrices C with Q^T C Q = C for all Q: m = 21 triclinic ... 3 cubic, 5 transversely isotropic, 2 isotropic."""
+        """A basis of the Voigt matrices C with Q^T C Q = C for all Q: m = 21 triclinic ... 3 cubic, 2 isotropic."""
         unit = np.zeros((21, 6, 6))
         unit[np.arange(21), UPPER_ROWS, UPPER_COLUMNS] = 1.0
         unit[np.arange(21), UPPER_COLUMNS, UPPER_ROWS] = 1.0
@@ -141,7 +141,7 @@ class InfiniteGroup(MaterialSymmetry):
 
         Isotropic: the principal strains in falling order, on the coordinate axes; the distance of two of them is the least distance of
         the orbits (Hoffman and Wielandt, Duke Math. J. 20 (1953) 37). Transversely isotropic: turned about the axis until the
-        part normal to it is diagonal, in a frame whose z is the axis; the distance is then an upper bound.
+        part normal to it is diagonal in `frame`; the distance is then an upper bound.
         """
         if self.name == ISOTROPIC:
             principal = np.linalg.eigvalsh(strain_tensor(e))[:, ::-1]
@@ -149,12 +149,13 @@ class InfiniteGroup(MaterialSymmetry):
         E = self.frame.T @ strain_tensor(e) @ self.frame
         angle = 0.5 * np.arctan2(2.0 * E[:, 0, 1], E[:, 0, 0] - E[:, 1, 1])
         turn = turns([0.0, 0.0, 1.0], -angle)
+        turn = self.frame @ turn
         E = turn @ E @ np.swapaxes(turn, -1, -2)
         return np.asarray(E[:, ROWS, COLUMNS] * SHEAR_DOUBLING)
 
     @property
     def discrete(self) -> str:
-        """The Laue class of what `representative` leaves undecided."""
+        """The Laue class, its axes those of `frame`, of what `representative` leaves undecided."""
         return "-1" if self.name == ISOTROPIC else "mmm"
 
 

@@ -13,15 +13,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import expit
 
+from multiscale.growth import growth
 from multiscale.strain import (
-    COLUMNS,
-    ROWS,
     UPPER_COLUMNS,
     UPPER_ROWS,
     determinant,
     first_piola,
     green_lagrange,
-    stress_components,
 )
 from multiscale.strain import tangent as tangent_of
 from multiscale.symmetry import PointGroup
@@ -96,24 +94,7 @@ class OrbitTerms:
     def growth(
         self, F: Float[ndarray, "n 3 3"], J: Float[ndarray, "n"]
     ) -> tuple[Float[ndarray, "n"], Float[ndarray, "n 6"], Float[ndarray, "n 6 6"]]:
-        """g = gamma (J0/J - 1)^4 and its derivatives by e.
-
-        dJ/dE = J C^-1 and d2J/dE2 = J (C^-1 x C^-1 - 2 C^-1 o C^-1), (A o A)_IJKL = (A_IK A_JL + A_IL A_JK) / 2.
-        """
-        inverse = np.linalg.inv(F)
-        B = inverse @ np.swapaxes(inverse, -1, -2)
-        ratio = self.growth_threshold / J
-        x = ratio - 1.0
-        # J g' and J (J g')' = J^2 g'' + J g'
-        first = -4.0 * self.growth_modulus * x**3 * ratio
-        second = self.growth_modulus * (12.0 * x**2 * ratio**2 + 4.0 * x**3 * ratio)
-        b = stress_components(B)
-        mixed = (
-            B[:, ROWS[:, None], ROWS] * B[:, COLUMNS[:, None], COLUMNS]
-            + B[:, ROWS[:, None], COLUMNS] * B[:, COLUMNS[:, None], ROWS]
-        )
-        stiffness = second[:, None, None] * b[:, :, None] * b[:, None, :] - first[:, None, None] * mixed
-        return self.growth_modulus * x**4, first[:, None] * b, stiffness
+        return growth(F, J, self.growth_modulus, self.growth_threshold)
 
 
 def merged_images(
