@@ -22,6 +22,7 @@ from .stress_units import UnitError
 from .symmetry import PointGroup, UnknownPointGroup
 from .tables import TableError
 from .thermal import sample_thermal
+from .uncertainty import Uncertainty
 
 __all__ = [
     "ArrudaBoyce",
@@ -55,6 +56,7 @@ __all__ = [
     "StressStrainData",
     "TableError",
     "ThirdOrderElasticity",
+    "Uncertainty",
     "Undetermined",
     "UnitError",
     "UnknownPointGroup",

@@ -23,6 +23,7 @@ from multiscale.orbit_network import OrbitLaw
 from multiscale.reference_state import FitError, ReferenceState, ReferenceStress
 from multiscale.strain import SHEAR_DOUBLING, determinant, strain_norm_components, stress_tensor
 from multiscale.symmetry import PointGroup
+from multiscale.uncertainty import Uncertainty
 
 Progress = Callable[[float, str], None]
 
@@ -118,13 +119,14 @@ def fit(
     polished = levenberg_marquardt(everything.residual, everything.linearisation, best.parameters, iterations=LONG)
     law = law_of(everything, polished.parameters, data)
     summary = f"{neurons} neurons, seed {seed}, {starts} starts; chi square {everything.chi_square(polished.parameters):.3g} a number"
+    stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola
+    uncertainty = Uncertainty.of(everything, polished.parameters, data, stress)
     if data.first_piola is not None:
-        stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola
         miss = normalised_mse(stress, data.first_piola)
         warn_if_poor(miss, data)
-        summary += f", stress NMSE {miss:.2g} on its own data"
+        summary += f", stress NMSE {miss:.2g} on its own data, {uncertainty.left_out:.2g} on states left out"
     report(1.0, summary)
-    return replace(law, provenance={**law.provenance, "fit": summary})
+    return replace(law, provenance={**law.provenance, "fit": summary}, uncertainty=uncertainty)
 
 
 def least_squares_problem(

@@ -51,6 +51,7 @@ class OrbitFit:
         strain = observations.strain / s
         # without tangents nothing looks at D, the last 21 of the 28 components of x
         self._tangents = bool((observations.columns >= 7).any())
+        self._size = 28 if self._tangents else 7
         # (n, 6, g): rotations last, for products over them
         images = np.einsum("rij,nj->nir", group.strain_action, strain)
         self._images: Float[ndarray, "n 6 g"] = np.ascontiguousarray(images)
@@ -72,7 +73,7 @@ class OrbitFit:
             prior=self.prior,
         )
 
-    def _observe(self, x: Float[ndarray, "n 28 p"]) -> Float[ndarray, "n c p"]:
+    def _observe(self, x: Float[ndarray, "n k p"]) -> Float[ndarray, "n c p"]:
         return np.asarray(self._rows @ x[:, self.observations.columns])
 
     def residual(self, parameters: Float[ndarray, "p"]) -> Float[ndarray, "r"]:
@@ -117,8 +118,8 @@ class OrbitFit:
         """What the rows are to reproduce."""
         return np.asarray(self._target.ravel())
 
-    def _neuron_values(self, w: Float[ndarray, "h 6"], b: Float[ndarray, "h"]) -> Float[ndarray, "n 28 h"]:
-        """x of each neuron with unit amplitude."""
+    def _neuron_values(self, w: Float[ndarray, "h 6"], b: Float[ndarray, "h"]) -> Float[ndarray, "n k h"]:
+        """x of each neuron with unit amplitude; its first seven components where no tangent is observed."""
         y, u, uu = self._layer(w)
         (phi, phi1, phi2, _), _ = softplus_remainder(y, b[:, None, None])
         return self._averages(phi, phi1, phi2, u, uu)
@@ -138,9 +139,9 @@ class OrbitFit:
         curvature: Float[ndarray, "h n g"],
         u: Float[ndarray, "h g 6"],
         uu: Float[ndarray, "h g 21"],
-    ) -> Float[ndarray, "n 28 h"]:
+    ) -> Float[ndarray, "n k h"]:
         h, n, g = energy.shape
-        x = np.zeros((n, 28, h))
+        x = np.empty((n, self._size, h))
         x[:, 0] = energy.mean(axis=2).T
         x[:, 1:7] = (slope @ u / g).transpose(1, 2, 0)
         if self._tangents:
@@ -149,14 +150,14 @@ class OrbitFit:
 
     def _neuron_derivatives(
         self, w: Float[ndarray, "h 6"], b: Float[ndarray, "h"], v: Float[ndarray, "h"]
-    ) -> tuple[Float[ndarray, "n 28 h"], Float[ndarray, "n 28 q"]]:
+    ) -> tuple[Float[ndarray, "n k h"], Float[ndarray, "n k q"]]:
         """x of unit amplitudes, and the derivatives of v x by w (6 h, neuron by neuron) and b (h)."""
         y, u, uu = self._layer(w)
         h, n, g = y.shape
         (phi, phi1, phi2, phi3), (by_b0, by_b1, by_b2) = softplus_remainder(y, b[:, None, None])
         Q, e = self.group.strain_action, self._images[None]
         share = v[:, None, None] / g
-        by_w = np.zeros((n, 28, h, 6))
+        by_w = np.empty((n, self._size, h, 6))
         # dy/dw = e_R and du/dw = Q_R^T
         by_w[:, 0] = np.einsum("hnr,nmr->nhm", phi1 * share, self._images, optimize=True)
         stress = (phi2 * share)[:, :, None, :] * e
@@ -174,7 +175,7 @@ class OrbitFit:
             )
             by_w[:, 7:] += ((phi2 * share) @ products.reshape(h, g, 126)).reshape(h, n, 21, 6).transpose(1, 2, 0, 3)
         by_b = self._averages(by_b0, by_b1, by_b2, u, uu) * v
-        derivatives = np.concatenate([by_w.reshape(n, 28, 6 * h), by_b], axis=2)
+        derivatives = np.concatenate([by_w.reshape(n, self._size, 6 * h), by_b], axis=2)
         return self._averages(phi, phi1, phi2, u, uu), derivatives
 
 

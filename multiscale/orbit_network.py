@@ -32,9 +32,10 @@ from multiscale.domain import Domain
 from multiscale.orbit_terms import OrbitTerms, merged_images
 from multiscale.strain import green_lagrange, stress_components
 from multiscale.symmetry import LAUE_CLASS_OF, PointGroup
+from multiscale.uncertainty import Uncertainty
 
 SCHEMA: Final = "atomlaw/orbit-law"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class InvalidLaw(ValueError):
@@ -43,6 +44,10 @@ class InvalidLaw(ValueError):
 
 class UnknownState(ValueError):
     """A per-point state was handed to a law that has none."""
+
+
+class NoUncertainty(ValueError):
+    """An error bar was asked of a law that no fit gave one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +63,7 @@ class OrbitLaw:
         growth_threshold: J0.
         domain: what the law was made from; None where nobody says.
         provenance: what made it.
+        uncertainty: the posterior of its parameters; None where no fit made it.
 
     Raises:
         InvalidLaw: see there.
@@ -73,6 +79,7 @@ class OrbitLaw:
     growth_threshold: float = 0.0
     domain: Domain | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    uncertainty: Uncertainty | None = None
 
     def __post_init__(self) -> None:
         h = len(np.atleast_1d(np.asarray(self.biases)))
@@ -112,6 +119,17 @@ class OrbitLaw:
     def elastic_constants(self) -> Float[ndarray, "6 6"]:
         """C = d2W/de2 at F = I in GPa, Voigt order xx, yy, zz, yz, xz, xy."""
         return self.constants.copy()
+
+    def stress_error(self, deformation_gradient: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3 3"]:
+        """Standard error of P in GPa at F (n, 3, 3), calibrated where the law was made (multiscale.uncertainty).
+
+        Raises:
+            NoUncertainty: the law was not fitted.
+            fem.law.ShapeError, fem.law.InadmissibleDeformation: as `evaluate`.
+        """
+        if self.uncertainty is None:
+            raise NoUncertainty("this law has no error bar; expected one made by multiscale.fit")
+        return self.uncertainty.stress_error(deformation_gradient)
 
     @cached_property
     def terms(self) -> OrbitTerms:
@@ -174,12 +192,15 @@ class OrbitLaw:
             "rotations": self.point_group.rotations,
             "domain_strain": np.zeros((0, 6)) if self.domain is None else self.domain.strain,
         }
+        if self.uncertainty is not None:
+            arrays |= self.uncertainty.arrays()
         header: dict[str, Any] = {
             "point_group": self.point_group.name,
             "growth_modulus": self.growth_modulus,
             "growth_threshold": self.growth_threshold,
             "units": "GPa",
             "provenance": dict(self.provenance),
+            "uncertainty": None if self.uncertainty is None else self.uncertainty.scales(),
         }
         write_network_file(path, SCHEMA, SCHEMA_VERSION, header, arrays)
 
@@ -190,9 +211,10 @@ class OrbitLaw:
         Raises:
             NetworkFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
         """
-        names = ("weights", "biases", "amplitudes", "constants", "reference_stress", "rotations", "domain_strain")
-        header, arrays = read_network_file(path, SCHEMA, SCHEMA_VERSION, names)
+        header, stored = read_network_file(path, SCHEMA, SCHEMA_VERSION)
         try:
+            names = ("weights", "biases", "amplitudes", "constants", "reference_stress", "rotations", "domain_strain")
+            arrays = {name: stored[name] for name in names}
             name = header["point_group"]
             if name not in LAUE_CLASS_OF:
                 raise InvalidLaw(f"the point group {name!r} is not known")
@@ -204,6 +226,7 @@ class OrbitLaw:
                 growth_threshold=float(header["growth_threshold"]),
                 domain=Domain(strain, group) if len(strain) else None,
                 provenance=dict(header["provenance"]),
+                uncertainty=Uncertainty.restored(group, header["uncertainty"], stored),
                 **arrays,
             )
         except (KeyError, TypeError, ValueError) as error:

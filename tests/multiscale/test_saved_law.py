@@ -55,7 +55,7 @@ def test_files_that_are_refused(cubic: PointGroup, tmp_path: Path) -> None:
     with pytest.raises(NetworkFileError, match="has schema None, expected 'atomlaw/orbit-law'"):
         OrbitLaw.load(broken)
     for changes, message in (
-        ({"schema_version": 99}, "schema version 99, this release reads 1"),
+        ({"schema_version": 99}, "schema version 99, this release reads 2"),
         ({"schema": "atomlaw/other"}, "schema 'atomlaw/other', expected 'atomlaw/orbit-law'"),
         ({"point_group": "m3m"}, "'m3m' is not known"),
         ({"point_group": "m-3"}, r"shape \(24, 3, 3\), expected \(12, 3, 3\)"),
