@@ -13,6 +13,7 @@ from C, as 1 + a small number: I_1 - 3 = 2 tr E, I_2 - 3 = 4 tr E + 2 (tr^2 E - 
 I_5 - I_4^2 = 4 (|E a|^2 - (a.E a)^2). Finite groups have polynomial invariants (multiscale.integrity_basis).
 """
 
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -33,7 +34,6 @@ class Invariants(Protocol):
     """A complete set of invariants, each zero at F = I.
 
     Attributes:
-        count: how many.
         orders: the order in strain to which each vanishes at F = I.
     """
 
@@ -45,6 +45,7 @@ class Invariants(Protocol):
         ...
 
 
+@lru_cache(maxsize=64)
 def invariants_of(symmetry: MaterialSymmetry) -> Invariants:
     """The invariants of a group: those above for the infinite ones, an integrity basis for the finite ones."""
     if isinstance(symmetry, InfiniteGroup):
