@@ -5,6 +5,7 @@ from .classical.models import Model, classical_models
 from .classical.potentials import ArrudaBoyce, BeyondLocking, Carroll, Gent, MooneyRivlin, NeoHooke, Ogden, Yeoh
 from .classical.third_order import ThirdOrderElasticity
 from .closed_cycles import Integrability, NotAPotential, integrability, warn_of_open_cycles
+from .convex_network import ConvexNetwork
 from .data_frames import read_extxyz
 from .data_tables import ConstantColumn, read_csv
 from .dataset import DataFileError, InvalidData, StressStrainData
@@ -30,6 +31,7 @@ __all__ = [
     "Carroll",
     "CauchyBornLaw",
     "ConstantColumn",
+    "ConvexNetwork",
     "DataFileError",
     "Domain",
     "Ellipticity",
