@@ -121,7 +121,7 @@ def stand_in(folder: Path, says: str, status: int) -> QuantumEspresso:
 def test_input_of_a_structure(tmp_path: Path) -> None:
     calculator = stand_in(tmp_path, "", 0)
     atoms = bulk("Si", a=5.47)
-    calculator.solver(atoms, tmp_path).write_inputfiles(atoms, ["energy"])
+    calculator.solver(atoms, tmp_path, 1).write_inputfiles(atoms, ["energy"])
     words = " ".join((tmp_path / "espresso.pwi").read_text().split())
     for expected in (
         "ecutwfc = 24.0",
@@ -166,11 +166,13 @@ def test_no_self_consistency(tmp_path: Path) -> None:
 
 
 def test_segmentation_fault_is_tried_again(tmp_path: Path) -> None:
-    """The stand-in dies as often as `ATTEMPTS` allows and counts how often it was called."""
-    calculator = stand_in(tmp_path, f"END\necho x >> {tmp_path}/calls\nkill -SEGV $$\ncat <<'END'", 0)
+    """The stand-in dies as often as `ATTEMPTS` allows and writes down with how many threads it was called: two after the first time."""
+    calculator = stand_in(
+        tmp_path, f"END\necho $OPENBLAS_NUM_THREADS >> {tmp_path}/calls\nkill -SEGV $$\ncat <<'END'", 0
+    )
     with pytest.raises(EspressoFailed):
         calculator.calculate(bulk("Si", a=5.47))
-    assert len((tmp_path / "calls").read_text().split()) == ATTEMPTS
+    assert (tmp_path / "calls").read_text().split() == ["1", *["2"] * (ATTEMPTS - 1)]
 
 
 def test_answer_without_forces(tmp_path: Path) -> None:
