@@ -1,4 +1,5 @@
 from .cauchy_born import CauchyBornLaw, UnstableCrystal
+from .classical.crystal_fit import ElasticConstantsFit, fit_elastic_constants
 from .classical.fitting import ModelFit, Undetermined, fit_model
 from .classical.isotropic import IsotropicLaw
 from .classical.models import Model, classical_models
@@ -34,6 +35,7 @@ __all__ = [
     "ConvexNetwork",
     "DataFileError",
     "Domain",
+    "ElasticConstantsFit",
     "Ellipticity",
     "Extrapolation",
     "FitError",
@@ -67,6 +69,7 @@ __all__ = [
     "check_ellipticity",
     "classical_models",
     "fit",
+    "fit_elastic_constants",
     "fit_model",
     "integrability",
     "normalised_mse",
