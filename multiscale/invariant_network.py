@@ -11,8 +11,8 @@ The derivatives by strain are closed forms: with c = dW/di and K = d2W/di2 of ne
 
     S = c . i',    D = c . i'' + i'^T K i'.
 
-Networks of invariants: Linka et al., J. Comput. Phys. 429 (2021) 110010; Linden et al., J. Mech. Phys. Solids 179 (2023) 105363. For finite groups
-an orbit law (multiscale.orbit_network) fits far better; this form is the alternative that needs no average when evaluated.
+Networks of invariants: Linka et al., J. Comput. Phys. 429 (2021) 110010; Linden et al., J. Mech. Phys. Solids 179 (2023) 105363.
+For finite groups an orbit law (multiscale.orbit_network) fits far better; this form is the alternative.
 """
 
 import os
@@ -162,9 +162,8 @@ class InvariantLaw:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write safetensors with a JSON header, whole or not at all."""
-        names = ("weights", "biases", "amplitudes", "skip", "constants", "reference_stress")
-        arrays = {name: np.asarray(getattr(self, name)) for name in names}
-        header = {"growth_modulus": self.growth_modulus, "growth_threshold": self.growth_threshold}
+        arrays = {name: np.asarray(getattr(self, name)) for name in STORED}
+        header = {name: getattr(self, name) for name in SCALARS}
         write_law(path, SCHEMA, SCHEMA_VERSION, self.symmetry, self.domain, self.provenance, header, arrays)
 
     @classmethod
@@ -174,8 +173,11 @@ class InvariantLaw:
         Raises:
             NetworkFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
         """
-        names = ("weights", "biases", "amplitudes", "skip", "constants", "reference_stress")
-        return read_law(cls, path, SCHEMA, SCHEMA_VERSION, names)
+        return read_law(cls, path, SCHEMA, SCHEMA_VERSION, STORED, SCALARS)
+
+
+STORED: Final = ("weights", "biases", "amplitudes", "skip", "constants", "reference_stress")
+SCALARS: Final = ("growth_modulus", "growth_threshold")
 
 
 def chained(
@@ -261,7 +263,12 @@ def write_law(
 
 
 def read_law[L](
-    cls: Callable[..., L], path: str | os.PathLike[str], schema: str, version: int, names: tuple[str, ...]
+    cls: Callable[..., L],
+    path: str | os.PathLike[str],
+    schema: str,
+    version: int,
+    names: tuple[str, ...],
+    scalars: tuple[str, ...],
 ) -> L:
     """What `write_law` wrote, made into a law of this class."""
     header, arrays = read_network_file(path, schema, version, (*names, "rotations", "axis", "domain_strain"))
@@ -271,11 +278,10 @@ def read_law[L](
         symmetry = InfiniteGroup(name, axis.tolist()) if header["infinite"] else PointGroup(name, rotations)
         return cls(
             symmetry=symmetry,
-            growth_modulus=float(header["growth_modulus"]),
-            growth_threshold=float(header["growth_threshold"]),
             domain=domain_of(strain, symmetry) if len(strain) else None,
             provenance=dict(header["provenance"]),
             **arrays,
+            **{name: float(header[name]) for name in scalars},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise NetworkFileError(f"{path} holds no consistent law ({error}); save the law again") from error

@@ -167,7 +167,7 @@ def test_refusals() -> None:
         replace(law, constants=np.diag([200.0, 200.0, 200.0, 80.0, 80.0, 80.0]))
     with pytest.raises(InvalidLaw, match="reference_stress differ from"):
         replace(law, reference_stress=np.diag([1.0, 1.0, 2.0]))
-    with pytest.raises(InvalidLaw, match="J0 = 1.5"):
+    with pytest.raises(InvalidLaw, match=r"J0 = 1\.5"):
         replace(law, growth_threshold=1.5)
     with pytest.raises(UnknownState):
         law.evaluate(I, {"temperature": np.zeros(1)})
