@@ -21,6 +21,7 @@ from multiscale.strain import determinant
 
 SCHEMA: Final = "atomlaw/strain-stress"
 SCHEMA_VERSION: Final = 1
+UNITS: Final = "GPa, K"
 
 SHAPES: Final[dict[str, tuple[int, ...]]] = {
     "deformation_gradient": (3, 3),
@@ -196,7 +197,7 @@ class StressStrainData:
             with h5py.File(image, "w") as file:
                 file.attrs["schema"] = SCHEMA
                 file.attrs["schema_version"] = SCHEMA_VERSION
-                file.attrs["units"] = "GPa, K"
+                file.attrs["units"] = UNITS
                 file.attrs["temperature"] = self.temperature
                 file.attrs["crystal"] = json.dumps(dict(self.crystal))
                 file.attrs["provenance"] = json.dumps(dict(self.provenance))
@@ -226,6 +227,11 @@ class StressStrainData:
                 if version != SCHEMA_VERSION:
                     raise DataFileError(
                         f"{path} has schema version {version}, this release reads {SCHEMA_VERSION}; use the release that wrote it"
+                    )
+                units = file.attrs.get("units")
+                if units != UNITS:
+                    raise DataFileError(
+                        f"{path} has units {units!r}, expected {UNITS!r}: stress and energy density in GPa; convert it"
                     )
                 names = (*SHAPES, "admissible", "reference_stress", "reference_tangent")
                 fields: dict[str, Any] = {name: file[name][()] for name in names if name in file}

@@ -113,6 +113,14 @@ def test_files_that_are_refused(small: StressStrainData, tmp_path: Path) -> None
     with pytest.raises(DataFileError, match="schema version 99, this release reads 1"):
         StressStrainData.read(broken)
     small.write(broken)
+    for unit in ("MPa, K", None):
+        with h5py.File(broken, "a") as file:
+            del file.attrs["units"]
+            if unit is not None:
+                file.attrs["units"] = unit
+        with pytest.raises(DataFileError, match=f"has units {unit!r}, expected 'GPa, K'"):
+            StressStrainData.read(broken)
+    small.write(broken)
     with h5py.File(broken, "a") as file:
         del file["deformation_gradient"]
     with pytest.raises(DataFileError, match="no dataset 'deformation_gradient'"):
