@@ -10,7 +10,7 @@ from .convex_network import ConvexNetwork
 from .data_frames import read_extxyz
 from .data_tables import ConstantColumn, read_csv
 from .dataset import DataFileError, InvalidData, StressStrainData
-from .design import InvalidDesign, strain_design
+from .design import InvalidDesign, next_states, strain_design
 from .domain import Domain
 from .ellipticity import Ellipticity, check_ellipticity
 from .fitting import PoorFit, fit, normalised_mse
@@ -72,6 +72,7 @@ __all__ = [
     "fit_elastic_constants",
     "fit_model",
     "integrability",
+    "next_states",
     "normalised_mse",
     "predicted_stress",
     "rank",

@@ -91,10 +91,18 @@ class Uncertainty:
         parameters: Float[ndarray, "p"],
         data: StressStrainData,
         predicted: Float[ndarray, "n 3 3"],
+        penalty: Float[ndarray, "q p"],
     ) -> "Uncertainty":
-        """The posterior at a minimum; `predicted` are the law's stresses, calibrated against those of `data` (s = 1 where it has none)."""
+        """The posterior at a minimum.
+
+        Args:
+            problem, parameters: what was minimised, and where.
+            data: calibrate it where they have stresses; s = 1 where not.
+            predicted: the law's stresses at the states of `data`.
+            penalty: Jacobian of what else was minimised; empty in a free fit.
+        """
         residual, J = problem.linearisation(parameters)
-        normal = J.T @ J
+        normal = J.T @ J + penalty.T @ penalty
         # round-off may leave a direction that nothing but the prior bounds slightly negative
         normal += 1e-13 * np.trace(normal) / len(normal) * np.eye(len(normal))
         L = solve_triangular(cholesky(normal, lower=True), np.eye(len(normal)), lower=True).T

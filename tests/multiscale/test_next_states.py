@@ -1,0 +1,61 @@
+"""Choosing the next states: the most telling first, none twice, blind to rotation, and better than going on with Sobol."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from multiscale.dataset import StressStrainData
+from multiscale.design import InvalidDesign, next_states, strain_design
+from multiscale.fitting import fit
+from multiscale.orbit_network import NoUncertainty, OrbitLaw
+from multiscale.strain import strain_tensor
+from multiscale.symmetry import PointGroup
+
+from .random_laws import random_law, random_rotations
+
+
+@pytest.fixture(scope="module")
+def law(silicon_40: StressStrainData, cubic: PointGroup) -> OrbitLaw:
+    return fit(replace(silicon_40, tangent=None), cubic, neurons=6, starts=2)
+
+
+def test_the_most_uncertain_come_first_and_none_twice(law: OrbitLaw) -> None:
+    candidates = strain_design(128, 0.06, seed=7)
+    chosen = next_states(law, candidates, 20)
+    assert len(set(chosen.tolist())) == 20
+    assert np.array_equal(chosen[:5], next_states(law, candidates, 5))
+    bar = np.linalg.norm(law.stress_error(candidates), axis=(1, 2))
+    assert np.median(bar[chosen]) > 1.3 * np.median(bar)
+    everything = next_states(law, candidates[:8], 8)
+    assert sorted(everything.tolist()) == list(range(8))
+
+
+def test_what_the_law_knows_comes_last(law: OrbitLaw) -> None:
+    candidates = np.concatenate([np.eye(3)[None], strain_design(16, 0.06, seed=8)])
+    assert next_states(law, candidates, 17)[-1] == 0
+    # a repetition of the first choice, turned in space and by the crystal's own symmetry, tells little
+    first = int(next_states(law, candidates, 1)[0])
+    turned = random_rotations(np.random.default_rng(0), 1) @ candidates[first] @ law.point_group.rotations[5]
+    again = next_states(law, np.concatenate([candidates, turned]), 6)
+    assert (again == first).sum() + (again == 17).sum() == 1
+
+
+def test_the_gain_is_the_posterior_s(law: OrbitLaw) -> None:
+    """Brute force: the second choice maximises the determinant of the information of both."""
+    candidates = strain_design(24, 0.06, seed=9)
+    first, second = next_states(law, candidates, 2)
+    assert law.uncertainty is not None and law.domain is not None
+    g = law.uncertainty.stress_derivatives(candidates).reshape(24, 9, -1)
+    stretches = np.linalg.cholesky(2.0 * strain_tensor(law.domain.strain) + np.eye(3)).transpose(0, 2, 1)
+    g = g / np.sqrt(np.mean(law.stress_error(stretches) ** 2))
+    both = [np.linalg.slogdet(np.eye(g.shape[2]) + g[first].T @ g[first] + h.T @ h)[1] for h in g]
+    both[first] = -np.inf
+    assert int(np.argmax(both)) == second
+
+
+def test_refusals(law: OrbitLaw, cubic: PointGroup) -> None:
+    with pytest.raises(InvalidDesign, match="5 states are asked of 4 candidates, expected 1 to 4"):
+        next_states(law, strain_design(4, 0.06, seed=0), 5)
+    with pytest.raises(NoUncertainty, match="no posterior"):
+        next_states(random_law(cubic, 0), strain_design(4, 0.06, seed=0), 2)
