@@ -14,7 +14,7 @@ and the state of rest are extrapolated; `rank` warns of them.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool
@@ -38,6 +38,7 @@ class NothingLeft(ValueError):
     """The kind of test to leave out is not among the tests, or it is all of them."""
 
 
+@runtime_checkable
 class Candidate(Protocol):
     """Whatever makes a law of measured tests: a classical model, a network."""
 

@@ -14,7 +14,7 @@ The shear modulus at F = I is mu = 1/2 sum_i Psi_i alpha_i^2 (isotropic.py), hen
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -47,6 +47,7 @@ class BeyondLocking(InadmissibleDeformation):
         self.determinant = float("nan")
 
 
+@runtime_checkable
 class Potential(Protocol):
     """Psi as a function of power sums."""
 
@@ -64,7 +65,7 @@ class Parameters:
     """What the dataclasses below share: construction from, and return to, a row of numbers."""
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Self:
+    def of(cls, values: Sequence[float]) -> "Parameters":
         """The potential whose parameters, in the order of its fields, are these."""
         return cls(*(float(value) for value in values))
 
@@ -137,7 +138,7 @@ class Ogden(Parameters):
             )
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Self:
+    def of(cls, values: Sequence[float]) -> "Ogden":
         """mu_1, alpha_1, mu_2, alpha_2, ..."""
         row = [float(value) for value in values]
         return cls(tuple(row[::2]), tuple(row[1::2]))
