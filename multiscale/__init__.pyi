@@ -14,8 +14,12 @@ from .design import InvalidDesign, next_states, strain_design
 from .domain import Domain
 from .ellipticity import Ellipticity, check_ellipticity
 from .fitting import PoorFit, fit, normalised_mse
+from .invariant_fit import fit_invariant_law, fit_polyconvex_law
+from .invariant_network import InvariantLaw
+from .material_symmetry import InfiniteGroup, InvalidSymmetry, MaterialSymmetry
 from .measured import InvalidTest, MeasuredTest
 from .orbit_network import OrbitLaw
+from .polyconvex_network import PolyconvexLaw
 from .ranking import Extrapolation, Ranking, rank
 from .reference_state import FitError
 from .sampling import sample
@@ -40,11 +44,15 @@ __all__ = [
     "Extrapolation",
     "FitError",
     "Gent",
+    "InfiniteGroup",
     "Integrability",
     "InvalidData",
     "InvalidDesign",
+    "InvalidSymmetry",
     "InvalidTest",
+    "InvariantLaw",
     "IsotropicLaw",
+    "MaterialSymmetry",
     "MeasuredTest",
     "Model",
     "ModelFit",
@@ -55,6 +63,7 @@ __all__ = [
     "Ogden",
     "OrbitLaw",
     "PointGroup",
+    "PolyconvexLaw",
     "PoorFit",
     "Ranking",
     "StressStrainData",
@@ -70,7 +79,9 @@ __all__ = [
     "classical_models",
     "fit",
     "fit_elastic_constants",
+    "fit_invariant_law",
     "fit_model",
+    "fit_polyconvex_law",
     "integrability",
     "next_states",
     "normalised_mse",

@@ -44,9 +44,6 @@ class Jet:
             np.concatenate([jet.hessian for jet in jets], axis=1),
         )
 
-    def __len__(self) -> int:
-        return self.value.shape[1]
-
     def __getitem__(self, functions: Sequence[int]) -> "Jet":
         """Some of the functions."""
         index = list(functions)

@@ -5,22 +5,25 @@ then, and its acoustic tensor nowhere indefinite. Here, with C = F^T F and cof C
 
     W = sum_h v_h 1/|G| sum_R softplus(tr((C - I) R^T G_h R) / 2 + tr((cof C - I) R^T H_h R) / 2 + c_h (J - 1) + b_h)
         + [the same with softplus replaced by the identity, for one more G, H, c]
-        + kappa/2 (J - 1)^2 + pressure term + growth(J) - its value at F = I,
+        + kappa/2 (J - 1)^2 + balance + growth(J) - its value at F = I,
 
-with symmetric positive semidefinite G and H, v >= 0 and kappa >= 0. tr(C G) = |F G^(1/2)|^2 is convex in F, tr(cof C H) = |cof F H^(1/2)|^2
-convex in cof F, and J - 1 linear in J; softplus is convex and non-decreasing, sums and averages of convex functions are convex (Schroeder and Neff,
-Int. J. Solids Struct. 40 (2003) 401; Itskov and Aksel, ibid. 41 (2004) 3833). In an infinite group G and H must be invariant
-themselves (multiples of I; of a a^T and I - a a^T), and there is nothing to average. I_2 J^(-4/3) is not polyconvex and is not used.
+with symmetric positive semidefinite G and H, v >= 0 and kappa >= 0. tr(C G) = |F G^(1/2)|^2 is convex in F,
+tr(cof C H) = |cof F H^(1/2)|^2 convex in cof F, and J - 1 linear in J; softplus is convex and non-decreasing, sums and averages
+of convex functions are convex (Schroeder and Neff, Int. J. Solids Struct. 40 (2003) 401; Itskov and Aksel, ibid. 41 (2004) 3833).
+In an infinite group G and H must be invariant themselves (multiples of I; of a a^T and I - a a^T), and there is nothing to average.
+I_2 J^(-4/3) is not polyconvex and is not used.
 
-Stress at F = I. tr(C G)/2 has the derivative G by E there, tr(cof C H)/2 has tr(H) I - H: both positive semidefinite. An
-average over m-3, m-3m or all rotations is hydrostatic, and the term
+Stress at F = I. Let T be the stress there of all terms so far, invariant under the group, and lambda its largest eigenvalue. The term
 
-    - p ln J  where p >= 0,    - p (J - 1)  where p < 0,    p = the pull per unit J of all other terms at F = I,
+    tr((C - I) (lambda I - T)) / 2,
 
-convex in J, takes it to zero. In the nine other classes and with an axis it need not be hydrostatic, and no function of J cancels it; there each
-neuron (G, 0, c, b, v) has a partner (0, G, c, b, v), and their sum has the hydrostatic derivative tr(G) I at F = I. So every class reaches zero
-stress by the term of J, those of low symmetry at the price of tied neurons. Another residual stress, or elastic constants, cannot be prescribed:
-the constants are fitted.
+polyconvex since lambda I - T is positive semidefinite, makes it the hydrostatic lambda I, and
+
+    - lambda ln J  where lambda >= 0,    - lambda (J - 1)  where lambda < 0,
+
+convex in J, takes that to zero. In m-3m, m-3 and isotropic materials T is hydrostatic, the first term is nothing, and the term of J alone
+does it; the nine other classes and transversely isotropic materials need both. So every class reaches zero stress, exactly. Another
+residual stress, or elastic constants, cannot be prescribed: the constants are fitted.
 """
 
 import os
@@ -44,7 +47,7 @@ from multiscale.invariant_network import (
     settle_arrays,
     write_law,
 )
-from multiscale.jets import Jet, exponential, log_volume
+from multiscale.jets import UNIT, Jet, exponential, log_volume
 from multiscale.material_symmetry import MaterialSymmetry
 from multiscale.orbit_fit import softplus
 from multiscale.orbit_network import InvalidLaw, UnknownState
@@ -66,7 +69,7 @@ def cofactor_components(e: Float[ndarray, "n 6"]) -> Float[ndarray, "n 6"]:
     return np.asarray(cofactor[:, [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] * SHEAR_DOUBLING)
 
 
-TRACE = np.outer([1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]) - np.eye(6)
+TRACE = np.outer(UNIT, UNIT) - np.eye(6)
 """The matrix of E -> tr(E) I - E."""
 PAIRS = (np.eye(6)[:, None] + np.eye(6)[None]).reshape(36, 6)
 BEND = 2.0 * (
@@ -116,7 +119,7 @@ class PolyconvexLaw:
 
     Raises:
         InvalidLaw: shapes; negative amplitudes or kappa; G or H that are not positive semidefinite, or not invariant under an infinite
-            group; a stress at F = I that no function of J can cancel.
+            group.
     """
 
     symmetry: MaterialSymmetry
@@ -152,13 +155,6 @@ class PolyconvexLaw:
                 raise InvalidLaw(
                     f"a tensor G or H is not invariant under the {self.symmetry.name} group; project it on the group"
                 )
-        scale = float(np.abs(self._pull).max())
-        uneven = float(np.abs(self._pull - self._pull[:3].mean() * np.array([1, 1, 1, 0, 0, 0])).max())
-        if uneven > 1e-9 * max(scale, 1e-30):
-            raise InvalidLaw(
-                f"the stress at F = I without the term of J is hydrostatic only to {uneven:.3g} GPa, and no function of J cancels the rest; "
-                f"give each neuron (G, 0) of a {self.symmetry.name} law its partner (0, G)"
-            )
 
     @cached_property
     def _images(self) -> tuple[Float[ndarray, "k 13"], Float[ndarray, "k"], Float[ndarray, "k"], Float[ndarray, "13"]]:
@@ -183,7 +179,7 @@ class PolyconvexLaw:
 
     @cached_property
     def _pull(self) -> Float[ndarray, "6"]:
-        """Stress at F = I without the pressure term."""
+        """T, the stress at F = I without the balancing terms."""
         return np.asarray(chained(*self._network(np.eye(3)[None]))[1][0])
 
     def elastic_constants(self) -> Float[ndarray, "6 6"]:
@@ -193,9 +189,11 @@ class PolyconvexLaw:
     def potential(self, F: Float[ndarray, "n 3 3"]) -> Derivatives:
         """W, S = dW/de and D = d2W/de2, growth left out."""
         W, S, D = chained(*self._network(F))
-        p = float(self._pull[:3].mean())
-        volume = pressure_jet(F, p)
-        return W - p * volume.value[:, 0], S - p * volume.gradient[:, 0], D - p * volume.hessian[:, 0]
+        largest = float(np.linalg.eigvalsh(stress_tensor(self._pull))[-1])
+        volume = pressure_jet(F, largest)
+        balance = largest * UNIT - self._pull
+        W = W + green_lagrange(F) @ balance - largest * volume.value[:, 0]
+        return W, S + balance - largest * volume.gradient[:, 0], D - largest * volume.hessian[:, 0]
 
     def evaluate(
         self,
@@ -237,7 +235,7 @@ SCALARS: Final = ("bulk", "growth_modulus", "growth_threshold")
 
 
 def pressure_jet(F: Float[ndarray, "n 3 3"], pressure: float) -> Jet:
-    """ln J where the pull is positive, J - 1 where it is negative: minus pull times this is convex in J."""
+    """ln J where the pull lambda is positive, J - 1 where it is negative: minus lambda times this is convex in J."""
     log = log_volume(F)
     if pressure >= 0.0:
         return log

@@ -8,13 +8,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from multiscale.dataset import StressStrainData
+from multiscale.material_symmetry import MaterialSymmetry
 from multiscale.strain import (
     elastic_constants_of_tangent,
     green_lagrange,
     strain_tensor,
     stress_components,
 )
-from multiscale.symmetry import PointGroup
 
 ReferenceStress = Literal["zero", "fit"] | Float[ndarray, "3 3"]
 
@@ -52,7 +52,7 @@ class ReferenceState:
     stress_basis: Float[ndarray, "k 6"]
 
     @classmethod
-    def of(cls, data: StressStrainData, group: PointGroup, asked: ReferenceStress) -> "ReferenceState":
+    def of(cls, data: StressStrainData, group: MaterialSymmetry, asked: ReferenceStress) -> "ReferenceState":
         """From the data and what the caller asks of the stress.
 
         Raises:
@@ -103,7 +103,7 @@ def check_zero_stress(data: StressStrainData) -> None:
         )
 
 
-def prescribed_stress(stress: Float[ndarray, "3 3"], group: PointGroup) -> Float[ndarray, "6"]:
+def prescribed_stress(stress: Float[ndarray, "3 3"], group: MaterialSymmetry) -> Float[ndarray, "6"]:
     """Voigt components of a stress that the group allows."""
     if (
         stress.shape != (3, 3)

@@ -45,11 +45,6 @@ def random_polyconvex_law(symmetry: MaterialSymmetry, seed: int) -> PolyconvexLa
     w[:, :6], w[:, 6:12], w[:, 12] = tensors(h), tensors(h), 3.0 * rng.normal(size=h)
     w *= 3.0
     skip = np.concatenate([tensors(1)[0], np.zeros(6), rng.normal(size=1)])
-    if len(symmetry.invariant_stresses()) > 1:
-        first, second = w.copy(), w.copy()
-        first[:, 6:12], second[:, :6], second[:, 6:12] = 0.0, 0.0, w[:, :6]
-        w, b, v = np.concatenate([first, second]), np.concatenate([b, b]), np.concatenate([v, v])
-        skip[6:12] = skip[:6]
     return PolyconvexLaw(symmetry, w, b, v, skip, 5.0, growth_modulus=50.0, growth_threshold=0.7)
 
 
@@ -132,5 +127,3 @@ def test_refusals() -> None:
         replace(law, weights=-law.weights)
     with pytest.raises(InvalidLaw, match="not invariant under the isotropic group"):
         replace(law, symmetry=InfiniteGroup("isotropic"))
-    with pytest.raises(InvalidLaw, match=r"give each neuron \(G, 0\) of a -3 law its partner"):
-        replace(law, symmetry=PointGroup.named("-3"))
