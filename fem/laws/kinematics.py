@@ -84,7 +84,7 @@ def minus_log1p(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return np.where(np.abs(x) < 0.03, small * small * series, x - np.log1p(x))
 
 
-def minus_expm1(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+def minus_expm1(x: Float[np.ndarray, " *shape"]) -> Float[np.ndarray, " *shape"]:
     """exp(x) - 1 - x = x^2/2 + x^3/6 + ..., by its series where the difference would cancel."""
     small = np.where(np.abs(x) < 0.1, x, 0.0)
     series = np.zeros_like(small)
