@@ -15,41 +15,27 @@ Networks of invariants: Linka et al., J. Comput. Phys. 429 (2021) 110010; Linden
 For finite groups an orbit law (multiscale.orbit_network) fits far better; this form is the alternative.
 """
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
-from fem.law import Response, check_deformation_gradient
 from multiscale.domain import Domain
-from multiscale.growth import growth
 from multiscale.invariants import invariants_of
-from multiscale.jets import Jet
-from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
+from multiscale.material_symmetry import MaterialSymmetry
 from multiscale.orbit_fit import softplus
-from multiscale.orbit_network import InvalidLaw, UnknownState
+from multiscale.orbit_network import InvalidLaw
 from multiscale.quadratic_part import QuadraticPart
-from multiscale.strain import determinant, first_piola, green_lagrange, stress_components
-from multiscale.strain import tangent as tangent_of
-from multiscale.symmetry import PointGroup
-from multiscale.symmetry_domain import domain_of
-
-SCHEMA: Final = "atomlaw/invariant-law"
-SCHEMA_VERSION: Final = 1
-CHUNK: Final = 512
-"""Points at a time."""
-
-Derivatives = tuple[Float[ndarray, "n"], Float[ndarray, "n 6"], Float[ndarray, "n 6 6"]]
+from multiscale.strain import stress_components
+from multiscale.strain_potential import Derivatives, StrainPotential, chained, check_growth, settle_arrays
 
 
 @dataclass(frozen=True, eq=False)
-class InvariantLaw:
+class InvariantLaw(StrainPotential):
     """A network of invariants as a constitutive law (fem.law.Law).
 
     Attributes:
@@ -65,6 +51,10 @@ class InvariantLaw:
     Raises:
         InvalidLaw: shapes, numbers that are not finite, constants or stress that break the symmetry.
     """
+
+    schema: ClassVar[str] = "atomlaw/invariant-law"
+    stored: ClassVar[tuple[str, ...]] = ("weights", "biases", "amplitudes", "skip", "constants", "reference_stress")
+    scalars: ClassVar[tuple[str, ...]] = ("growth_modulus", "growth_threshold")
 
     symmetry: MaterialSymmetry
     weights: Float[ndarray, "h m"]
@@ -140,148 +130,3 @@ class InvariantLaw:
         bent = i @ quadratic
         value = value + constant + i @ linear + 0.5 * np.einsum("nm,nm->n", i, bent)
         return chained(invariants, value, slope + linear + bent, curvature + quadratic)
-
-    def evaluate(
-        self,
-        deformation_gradient: Float[ndarray, "n 3 3"],
-        state: Mapping[str, ndarray] | None = None,
-        *,
-        tangent: bool = True,
-        trust: bool = False,
-    ) -> Response:
-        """W, P, A in GPa at F (n, 3, 3); with `trust`, the domain's gauge (None where the law has no domain).
-
-        Raises:
-            fem.law.ShapeError, fem.law.InadmissibleDeformation: F is not (n, 3, 3); det F <= 0 or not finite somewhere.
-            UnknownState: a state was given; this law has none.
-        """
-        if state:
-            raise UnknownState(f"the state holds {sorted(state)}; this law depends on F alone, expected no state")
-        growing = (self.growth_modulus, self.growth_threshold)
-        return respond(self.potential, growing, self.domain, deformation_gradient, tangent=tangent, trust=trust)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write safetensors with a JSON header, whole or not at all."""
-        arrays = {name: np.asarray(getattr(self, name)) for name in STORED}
-        header = {name: getattr(self, name) for name in SCALARS}
-        write_law(path, SCHEMA, SCHEMA_VERSION, self.symmetry, self.domain, self.provenance, header, arrays)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "InvariantLaw":
-        """Read what `save` wrote; the law is the same to the last bit.
-
-        Raises:
-            NetworkFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
-        """
-        return read_law(cls, path, SCHEMA, SCHEMA_VERSION, STORED, SCALARS)
-
-
-STORED: Final = ("weights", "biases", "amplitudes", "skip", "constants", "reference_stress")
-SCALARS: Final = ("growth_modulus", "growth_threshold")
-
-
-def chained(
-    invariants: Jet, value: Float[ndarray, "n"], slope: Float[ndarray, "n m"], curvature: Float[ndarray, "n m m"]
-) -> Derivatives:
-    """A function of invariants as one of strain: S = c.i', D = c.i'' + i'^T K i'."""
-    n, m = invariants.value.shape
-    G, H = invariants.gradient, invariants.hessian.reshape(n, m, 36)
-    S = (slope[:, None] @ G)[:, 0]
-    D = (slope[:, None] @ H).reshape(n, 6, 6) + np.swapaxes(G, 1, 2) @ curvature @ G
-    return value, S, D
-
-
-def respond(
-    potential: Callable[[Float[ndarray, "n 3 3"]], Derivatives],
-    growing: tuple[float, float],
-    domain: Domain | None,
-    deformation_gradient: Float[ndarray, "n 3 3"],
-    *,
-    tangent: bool,
-    trust: bool,
-) -> Response:
-    """The response of a potential of strain with a growth term (modulus, J0), in chunks of points."""
-    F = check_deformation_gradient(deformation_gradient)
-    n, (modulus, threshold) = len(F), growing
-    W, P = np.empty(n), np.empty((n, 3, 3))
-    A = np.empty((n, 3, 3, 3, 3)) if tangent else None
-    for start in range(0, n, CHUNK):
-        part = slice(start, start + CHUNK)
-        energy, S, D = potential(F[part])
-        J = determinant(F[part])
-        crushed = threshold > J
-        if crushed.any():
-            more = growth(F[part][crushed], J[crushed], modulus, threshold)
-            for total, term in zip((energy, S, D), more, strict=True):
-                total[crushed] += term
-        W[part], P[part] = energy, first_piola(F[part], S)
-        if A is not None:
-            A[part] = tangent_of(F[part], S, D)
-    gauge = domain.trust(green_lagrange(F)) if trust and domain is not None else None
-    return Response(energy=W, first_piola=P, tangent=A, trust=gauge)
-
-
-def settle_arrays(law: object, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Store fields of a frozen law as float64 once their shapes and numbers are right."""
-    for name, shape in shapes.items():
-        array = np.array(getattr(law, name), dtype=np.float64)
-        if array.shape != shape:
-            raise InvalidLaw(f"{name} has shape {array.shape}, expected {shape}")
-        if not np.isfinite(array).all():
-            raise InvalidLaw(f"{name} holds NaN or infinity, expected finite numbers")
-        object.__setattr__(law, name, array)
-
-
-def check_growth(modulus: float, threshold: float) -> None:
-    if not (0.0 <= threshold < 1.0 and 0.0 <= modulus < np.inf):
-        raise InvalidLaw(
-            f"the growth term has modulus {modulus} GPa and threshold J0 = {threshold}, expected a modulus >= 0 and 0 <= J0 < 1"
-        )
-
-
-def write_law(
-    path: str | os.PathLike[str],
-    schema: str,
-    version: int,
-    symmetry: MaterialSymmetry,
-    domain: Domain | None,
-    provenance: Mapping[str, str],
-    header: Mapping[str, Any],
-    arrays: Mapping[str, ndarray],
-) -> None:
-    """A law of either kind of symmetry as safetensors: rotations of a finite group, the axis of an infinite one."""
-    infinite = isinstance(symmetry, InfiniteGroup)
-    rotations = symmetry.rotations if isinstance(symmetry, PointGroup) else np.zeros((0, 3, 3))
-    whole = {
-        **arrays,
-        "rotations": rotations,
-        "axis": np.asarray(symmetry.axis) if isinstance(symmetry, InfiniteGroup) else np.zeros(3),
-        "domain_strain": np.zeros((0, 6)) if domain is None else domain.strain,
-    }
-    header = {**header, "symmetry": symmetry.name, "infinite": infinite, "units": "GPa", "provenance": dict(provenance)}
-    write_network_file(path, schema, version, header, whole)
-
-
-def read_law[L](
-    cls: Callable[..., L],
-    path: str | os.PathLike[str],
-    schema: str,
-    version: int,
-    names: tuple[str, ...],
-    scalars: tuple[str, ...],
-) -> L:
-    """What `write_law` wrote, made into a law of this class."""
-    header, arrays = read_network_file(path, schema, version, (*names, "rotations", "axis", "domain_strain"))
-    try:
-        rotations, axis, strain = (arrays.pop(name) for name in ("rotations", "axis", "domain_strain"))
-        name = header["symmetry"]
-        symmetry = InfiniteGroup(name, axis.tolist()) if header["infinite"] else PointGroup(name, rotations)
-        return cls(
-            symmetry=symmetry,
-            domain=domain_of(strain, symmetry) if len(strain) else None,
-            provenance=dict(header["provenance"]),
-            **arrays,
-            **{name: float(header[name]) for name in scalars},
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise NetworkFileError(f"{path} holds no consistent law ({error}); save the law again") from error

@@ -26,36 +26,24 @@ does it; the nine other classes and transversely isotropic materials need both. 
 residual stress, or elastic constants, cannot be prescribed: the constants are fitted.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from fem.law import Response
 from multiscale.domain import Domain
-from multiscale.invariant_network import (
-    Derivatives,
-    chained,
-    check_growth,
-    read_law,
-    respond,
-    settle_arrays,
-    write_law,
-)
 from multiscale.jets import UNIT, Jet, exponential, log_volume
 from multiscale.material_symmetry import MaterialSymmetry
 from multiscale.orbit_fit import softplus
-from multiscale.orbit_network import InvalidLaw, UnknownState
+from multiscale.orbit_network import InvalidLaw
 from multiscale.strain import SHEAR_DOUBLING, green_lagrange, strain_tensor, stress_tensor
+from multiscale.strain_potential import Derivatives, StrainPotential, chained, check_growth, settle_arrays
 from multiscale.symmetry import PointGroup
 
-SCHEMA: Final = "atomlaw/polyconvex-law"
-SCHEMA_VERSION: Final = 1
 ARGUMENTS: Final = 13
 """Components of (C - I)/2 and (cof C - I)/2, shear doubled, and J - 1."""
 
@@ -104,7 +92,7 @@ def argument_action(symmetry: MaterialSymmetry) -> Float[ndarray, "g 13 13"]:
 
 
 @dataclass(frozen=True, eq=False)
-class PolyconvexLaw:
+class PolyconvexLaw(StrainPotential):
     """The law above (fem.law.Law).
 
     Attributes:
@@ -121,6 +109,10 @@ class PolyconvexLaw:
         InvalidLaw: shapes; negative amplitudes or kappa; G or H that are not positive semidefinite, or not invariant under an infinite
             group.
     """
+
+    schema: ClassVar[str] = "atomlaw/polyconvex-law"
+    stored: ClassVar[tuple[str, ...]] = ("weights", "biases", "amplitudes", "skip")
+    scalars: ClassVar[tuple[str, ...]] = ("bulk", "growth_modulus", "growth_threshold")
 
     symmetry: MaterialSymmetry
     weights: Float[ndarray, "h 13"]
@@ -194,44 +186,6 @@ class PolyconvexLaw:
         balance = largest * UNIT - self._pull
         W = W + green_lagrange(F) @ balance - largest * volume.value[:, 0]
         return W, S + balance - largest * volume.gradient[:, 0], D - largest * volume.hessian[:, 0]
-
-    def evaluate(
-        self,
-        deformation_gradient: Float[ndarray, "n 3 3"],
-        state: Mapping[str, ndarray] | None = None,
-        *,
-        tangent: bool = True,
-        trust: bool = False,
-    ) -> Response:
-        """W, P, A in GPa at F (n, 3, 3); with `trust`, the domain's gauge (None where the law has no domain).
-
-        Raises:
-            fem.law.ShapeError, fem.law.InadmissibleDeformation: F is not (n, 3, 3); det F <= 0 or not finite somewhere.
-            UnknownState: a state was given; this law has none.
-        """
-        if state:
-            raise UnknownState(f"the state holds {sorted(state)}; this law depends on F alone, expected no state")
-        growing = (self.growth_modulus, self.growth_threshold)
-        return respond(self.potential, growing, self.domain, deformation_gradient, tangent=tangent, trust=trust)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write safetensors with a JSON header, whole or not at all."""
-        arrays = {name: np.asarray(getattr(self, name)) for name in STORED}
-        header = {name: getattr(self, name) for name in SCALARS}
-        write_law(path, SCHEMA, SCHEMA_VERSION, self.symmetry, self.domain, self.provenance, header, arrays)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "PolyconvexLaw":
-        """Read what `save` wrote.
-
-        Raises:
-            NetworkFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
-        """
-        return read_law(cls, path, SCHEMA, SCHEMA_VERSION, STORED, SCALARS)
-
-
-STORED: Final = ("weights", "biases", "amplitudes", "skip")
-SCALARS: Final = ("bulk", "growth_modulus", "growth_threshold")
 
 
 def pressure_jet(F: Float[ndarray, "n 3 3"], pressure: float) -> Jet:
