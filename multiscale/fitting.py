@@ -103,15 +103,10 @@ def fit(
         FitError: one of TooFewStates, ContradictorySymmetry, ContradictoryReferenceStress, or itself.
     """
     report = progress or (lambda fraction, message: None)
-    if neurons < 1 or starts < 1:
-        raise FitError(f"neurons is {neurons} and starts is {starts}, expected at least 1 of each")
+    check_sizes(neurons, starts)
     if mode not in get_args(Mode):
         raise FitError(f"mode is {mode!r}, expected one of {', '.join(get_args(Mode))}")
-    if data.energy is None and data.first_piola is None and data.tangent is None:
-        raise FitError("the data have neither energy nor stress nor tangent, expected at least one of them")
-    if not data.admissible.any():
-        raise TooFewStates(f"none of the {len(data)} states is admissible; sample at smaller strains")
-    data = data.select(data.admissible)
+    data = usable(data)
     rng = np.random.default_rng(seed)
     everything = least_squares_problem(data, symmetry, neurons, ReferenceState.of(data, symmetry, reference_stress))
     held_out = held_out_states(len(data), rng)
@@ -147,6 +142,34 @@ def fit(
     return replace(law, provenance={**law.provenance, "fit": summary}, uncertainty=uncertainty)
 
 
+def check_sizes(neurons: int, starts: int) -> None:
+    """Refuse a network without neurons and a fit without starts."""
+    if neurons < 1 or starts < 1:
+        raise FitError(f"neurons is {neurons} and starts is {starts}, expected at least 1 of each")
+
+
+def usable(data: StressStrainData) -> StressStrainData:
+    """The admissible states of data that a fit can use."""
+    if data.energy is None and data.first_piola is None and data.tangent is None:
+        raise FitError("the data have neither energy nor stress nor tangent, expected at least one of them")
+    if not data.admissible.any():
+        raise TooFewStates(f"none of the {len(data)} states is admissible; sample at smaller strains")
+    return data.select(data.admissible)
+
+
+def strain_size(observations: Observations) -> float:
+    """The half-width of a box in which strains like these are spread evenly."""
+    size = float(np.sqrt(3.0 * np.mean(strain_norm_components(observations.strain) ** 2)))
+    if size == 0.0:
+        raise FitError("no state is strained: F is a rotation in all of them; expected strained states")
+    return size
+
+
+def growth_threshold(data: StressStrainData) -> float:
+    """J0, below every det F of the data and of F = I."""
+    return GROWTH_MARGIN * min(1.0, float(determinant(data.deformation_gradient).min()))
+
+
 def penalty_report(report: Progress) -> Callable[[int, int, float], None]:
     """What the rounds of the penalty tell the caller's progress."""
 
@@ -163,11 +186,7 @@ def least_squares_problem(
 ) -> OrbitFit:
     """The problem on all states, with its scales: strain from the states, stiffness from what is known or from Hooke's law."""
     observations = Observations.of(data)
-    strain = strain_norm_components(observations.strain)
-    # the half-width of a box in which strains like these are spread evenly
-    s = float(np.sqrt(3.0 * np.mean(strain**2)))
-    if s == 0.0:
-        raise FitError("no state is strained: F is a rotation in all of them; expected strained states")
+    s = strain_size(observations)
     stiffness = reference.stiffness
     if len(reference.stiffness_basis):
         columns = quadratic_columns(observations.strain, reference.stiffness_basis, reference.stress_basis)
@@ -252,21 +271,27 @@ def law_of(problem: OrbitFit, parameters: Float[ndarray, "p"], data: StressStrai
         constants=problem.group.project_stiffness(stiffness),
         reference_stress=stress_tensor(problem.group.project_stress(stress)),
         growth_modulus=GROWTH_STIFFNESS * K,
-        growth_threshold=GROWTH_MARGIN * min(1.0, float(determinant(data.deformation_gradient).min())),
+        growth_threshold=growth_threshold(data),
         domain=Domain(problem.observations.strain, problem.group),
         provenance={**data.provenance, "states": str(len(data)), "temperature": f"{data.temperature:g} K"},
     )
 
 
-def warn_if_poor(miss: float, data: StressStrainData) -> None:
-    """Say so where the law misses the stress of its own data by more than their noise explains."""
+def warn_if_poor(
+    miss: float,
+    data: StressStrainData,
+    *,
+    remedy: str = "use more neurons, or check the data and the symmetry",
+    depth: int = 3,
+) -> None:
+    """Say so where the law misses the stress of its own data by more than their noise explains; `depth` is warnings' stacklevel."""
     noise = 0.0
     if data.first_piola is not None and data.first_piola_error is not None:
         noise = normalised_mse(data.first_piola + data.first_piola_error, data.first_piola)
     if miss > POOR_FIT + 2.0 * noise:
         warnings.warn(
             f"the law misses the stress of its own data by a normalised mean square error of {miss:.2g} (their noise is "
-            f"{noise:.2g}, {POOR_FIT:g} is expected besides); use more neurons, or check the data and the symmetry",
+            f"{noise:.2g}, {POOR_FIT:g} is expected besides); {remedy}",
             PoorFit,
-            stacklevel=3,
+            stacklevel=depth,
         )

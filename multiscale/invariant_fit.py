@@ -4,7 +4,6 @@ The invariant law has the elastic constants of `data.reference_tangent` exactly 
 cannot be given any: its constants are what the fit finds.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -16,14 +15,16 @@ from numpy import ndarray
 from multiscale.argument_fit import ArgumentFit, in_units, numbers
 from multiscale.dataset import StressStrainData
 from multiscale.fitting import (
-    GROWTH_MARGIN,
     GROWTH_STIFFNESS,
-    POOR_FIT,
-    PoorFit,
     Progress,
     TooFewStates,
+    check_sizes,
+    growth_threshold,
     held_out_states,
     normalised_mse,
+    strain_size,
+    usable,
+    warn_if_poor,
 )
 from multiscale.invariant_network import InvariantLaw
 from multiscale.invariants import invariants_of
@@ -35,7 +36,7 @@ from multiscale.orbit_fit import quadratic_columns
 from multiscale.polyconvex_network import PolyconvexLaw, argument_action, arguments, pressure_jet
 from multiscale.quadratic_part import QuadraticPart, expansion
 from multiscale.reference_state import FitError, ReferenceState, ReferenceStress
-from multiscale.strain import SHEAR_DOUBLING, determinant, strain_norm_components, stress_components, stress_tensor
+from multiscale.strain import SHEAR_DOUBLING, stress_components, stress_tensor
 from multiscale.symmetry_domain import domain_of
 
 SHORT, LONG = 60, 300
@@ -60,7 +61,8 @@ def fit_invariant_law(
     Raises:
         FitError: TooFewStates, ContradictorySymmetry, ContradictoryReferenceStress, or itself.
     """
-    data = usable(data, neurons, starts)
+    check_sizes(neurons, starts)
+    data = usable(data)
     reference = ReferenceState.of(data, symmetry, reference_stress)
     observations, s, K = scales(data, symmetry)
     form = InvariantForm(data.deformation_gradient, symmetry, reference, s)
@@ -101,7 +103,8 @@ def fit_polyconvex_law(
     Raises:
         FitError: TooFewStates, ContradictorySymmetry, ContradictoryReferenceStress, or itself.
     """
-    data = usable(data, neurons, starts)
+    check_sizes(neurons, starts)
+    data = usable(data)
     ReferenceState.of(data, symmetry, "zero")
     observations, s, K = scales(data, symmetry)
     form = PolyconvexForm(data.deformation_gradient, symmetry, s)
@@ -269,23 +272,10 @@ def minimised(
     return polished, summary
 
 
-def usable(data: StressStrainData, neurons: int, starts: int) -> StressStrainData:
-    """The admissible states of data that a fit can use."""
-    if neurons < 1 or starts < 1:
-        raise FitError(f"neurons is {neurons} and starts is {starts}, expected at least 1 of each")
-    if data.energy is None and data.first_piola is None and data.tangent is None:
-        raise FitError("the data have neither energy nor stress nor tangent, expected at least one of them")
-    if not data.admissible.any():
-        raise TooFewStates(f"none of the {len(data)} states is admissible; sample at smaller strains")
-    return data.select(data.admissible)
-
-
 def scales(data: StressStrainData, symmetry: MaterialSymmetry) -> tuple[Observations, float, float]:
     """The observations, the size of the strains, and that of the stiffness by a fit of Hooke's law."""
     observations = Observations.of(data)
-    s = float(np.sqrt(3.0 * np.mean(strain_norm_components(observations.strain) ** 2)))
-    if s == 0.0:
-        raise FitError("no state is strained: F is a rotation in all of them; expected strained states")
+    s = strain_size(observations)
     basis = symmetry.invariant_stiffnesses()
     columns = quadratic_columns(observations.strain, basis, np.zeros((0, 6)))
     rows = (observations.rows @ columns[:, observations.columns]).reshape(observations.count, -1)
@@ -302,23 +292,12 @@ def scales(data: StressStrainData, symmetry: MaterialSymmetry) -> tuple[Observat
     return observations, s, K
 
 
-def growth_threshold(data: StressStrainData) -> float:
-    return GROWTH_MARGIN * min(1.0, float(determinant(data.deformation_gradient).min()))
-
-
 def checked[L: (InvariantLaw, PolyconvexLaw)](law: L, data: StressStrainData) -> L:
     """The law with its error on its own data in the provenance, and a warning where that is large."""
     if data.first_piola is None:
         return law
     stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola
-    miss, noise = normalised_mse(stress, data.first_piola), 0.0
-    if data.first_piola_error is not None:
-        noise = normalised_mse(data.first_piola + data.first_piola_error, data.first_piola)
-    if miss > POOR_FIT + 2.0 * noise:
-        warnings.warn(
-            f"the law misses the stress of its own data by a normalised mean square error of {miss:.2g} (their noise is {noise:.2g}); "
-            "use more neurons, check the data and the symmetry, or give up polyconvexity",
-            PoorFit,
-            stacklevel=3,
-        )
+    miss = normalised_mse(stress, data.first_piola)
+    remedy = "use more neurons, check the data and the symmetry, or give up polyconvexity"
+    warn_if_poor(miss, data, remedy=remedy, depth=4)
     return replace(law, provenance={**law.provenance, "stress NMSE on its own data": f"{miss:.3g}"})

@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from multiscale.classical.third_order import ThirdOrderElasticity
 from multiscale.dataset import StressStrainData
-from multiscale.fitting import TooFewStates
+from multiscale.fitting import TooFewStates, usable
 from multiscale.material_symmetry import MaterialSymmetry
 from multiscale.observations import Observations
 from multiscale.orbit_fit import quadratic_columns
@@ -54,11 +54,7 @@ def fit_elastic_constants(data: StressStrainData, symmetry: MaterialSymmetry, *,
     """
     if order not in (2, 3):
         raise FitError(f"order is {order}, expected 2 or 3")
-    if data.energy is None and data.first_piola is None and data.tangent is None:
-        raise FitError("the data have neither energy nor stress nor tangent, expected at least one of them")
-    if not data.admissible.any():
-        raise TooFewStates(f"none of the {len(data)} states is admissible; sample at smaller strains")
-    observations = Observations.of(data.select(data.admissible))
+    observations = Observations.of(usable(data))
     second = symmetry.invariant_stiffnesses()
     third = symmetry.invariant_third_order() if order == 3 else np.zeros((0, 6, 6, 6))
     e = observations.strain
