@@ -13,9 +13,10 @@ from .dataset import DataFileError, InvalidData, StressStrainData
 from .design import InvalidDesign, next_states, strain_design
 from .domain import Domain
 from .ellipticity import Ellipticity, check_ellipticity
-from .fitting import PoorFit, fit, normalised_mse
+from .fitting import PoorFit, fit_orbit_law, normalised_mse
 from .invariant_fit import fit_invariant_law, fit_polyconvex_law
 from .invariant_network import InvariantLaw
+from .law_fit import fit, symmetry_named
 from .material_symmetry import InfiniteGroup, InvalidSymmetry, MaterialSymmetry
 from .measured import InvalidTest, MeasuredTest
 from .orbit_network import OrbitLaw
@@ -81,6 +82,7 @@ __all__ = [
     "fit_elastic_constants",
     "fit_invariant_law",
     "fit_model",
+    "fit_orbit_law",
     "fit_polyconvex_law",
     "integrability",
     "next_states",
@@ -92,5 +94,6 @@ __all__ = [
     "sample",
     "sample_thermal",
     "strain_design",
+    "symmetry_named",
     "warn_of_open_cycles",
 ]

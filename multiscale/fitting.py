@@ -73,7 +73,7 @@ def normalised_mse(prediction: ndarray, reference: ndarray) -> float:
     return float(np.mean((np.asarray(prediction) - reference) ** 2) / np.mean(reference**2))
 
 
-def fit(
+def fit_orbit_law(
     data: StressStrainData,
     symmetry: PointGroup,
     *,

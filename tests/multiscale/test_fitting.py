@@ -8,7 +8,7 @@ import pytest
 
 from multiscale.dataset import StressStrainData
 from multiscale.design import strain_design
-from multiscale.fitting import PoorFit, TooFewStates, fit, normalised_mse
+from multiscale.fitting import PoorFit, TooFewStates, fit_orbit_law, normalised_mse
 from multiscale.orbit_network import OrbitLaw
 from multiscale.reference_state import (
     ContradictoryReferenceStress,
@@ -42,7 +42,7 @@ def stresses_alone(data: StressStrainData, noise: float = 0.0, seed: int = 0) ->
 
 @pytest.fixture(scope="module")
 def law(silicon_40: StressStrainData, cubic: PointGroup) -> OrbitLaw:
-    return fit(silicon_40, cubic, seed=0)
+    return fit_orbit_law(silicon_40, cubic, seed=0)
 
 
 def test_forty_states_with_tangents(
@@ -61,7 +61,7 @@ def test_forty_states_with_tangents(
 def test_reproducible_from_the_seed(silicon_40: StressStrainData, cubic: PointGroup) -> None:
     messages: list[tuple[float, str]] = []
     first, again, other = (
-        fit(silicon_40, cubic, neurons=4, starts=2, seed=seed, progress=lambda *told: messages.append(told))
+        fit_orbit_law(silicon_40, cubic, neurons=4, starts=2, seed=seed, progress=lambda *told: messages.append(told))
         for seed in (1, 1, 2)
     )
     assert np.array_equal(first.weights, again.weights) and not np.array_equal(first.weights, other.weights)
@@ -70,7 +70,7 @@ def test_reproducible_from_the_seed(silicon_40: StressStrainData, cubic: PointGr
 
 
 def test_stresses_alone(silicon_40: StressStrainData, silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
-    law = fit(stresses_alone(silicon_40), cubic, seed=1)
+    law = fit_orbit_law(stresses_alone(silicon_40), cubic, seed=1)
     stress, tangent = errors(law, silicon_held_out)
     assert stress < 1e-4 and tangent < 3e-3
     assert np.allclose(law.elastic_constants()[[0, 0, 3], [0, 1, 3]], [151.42, 76.42, 56.45], rtol=0.01)
@@ -82,7 +82,7 @@ def test_noisy_stresses_are_smoothed_not_followed(
     data = replace(stresses_alone(silicon_40, noise=0.05), temperature=300.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error", PoorFit)
-        law = fit(data, cubic, seed=0, reference_stress="fit")
+        law = fit_orbit_law(data, cubic, seed=0, reference_stress="fit")
     stress, tangent = errors(law, silicon_held_out)
     assert stress < 0.05**2 and tangent < 0.03  # below the noise of the labels themselves
     assert np.abs(law.reference_stress).max() < 0.3
@@ -97,7 +97,7 @@ def test_a_law_of_low_symmetry_is_recovered(tmp_path: object) -> None:
     data = StressStrainData(
         F, response.energy, response.first_piola, response.tangent, reference_stress=truth.reference_stress
     )
-    law = fit(data, group, neurons=4, starts=3, reference_stress="fit")
+    law = fit_orbit_law(data, group, neurons=4, starts=3, reference_stress="fit")
     assert normalised_mse(law.evaluate(F).first_piola, response.first_piola) < 1e-6
     assert np.allclose(law.elastic_constants(), truth.elastic_constants(), atol=0.5)
     assert np.allclose(law.reference_stress, truth.reference_stress, atol=0.02)
@@ -112,8 +112,8 @@ def test_inadmissible_states_are_left_out(silicon_40: StressStrainData, cubic: P
         first_piola=np.where(wrong[:, None, None], 50.0, silicon_40.first_piola),
         admissible=~wrong,
     )
-    law = fit(spoiled, cubic, neurons=4, starts=2)
-    assert np.array_equal(law.weights, fit(silicon_40.select(~wrong), cubic, neurons=4, starts=2).weights)
+    law = fit_orbit_law(spoiled, cubic, neurons=4, starts=2)
+    assert np.array_equal(law.weights, fit_orbit_law(silicon_40.select(~wrong), cubic, neurons=4, starts=2).weights)
     assert law.domain is not None and len(law.domain.strain) == 35
 
 
@@ -121,14 +121,14 @@ def test_poor_fit_is_said(silicon_40: StressStrainData, cubic: PointGroup) -> No
     assert silicon_40.first_piola is not None
     scrambled = replace(silicon_40, energy=None, tangent=None, first_piola=silicon_40.first_piola[::-1].copy())
     with pytest.warns(PoorFit, match="misses the stress of its own data by a normalised mean square error of"):
-        fit(scrambled, cubic, neurons=2, starts=1)
+        fit_orbit_law(scrambled, cubic, neurons=2, starts=1)
 
 
 def test_symmetry_that_the_data_contradict(silicon_40: StressStrainData) -> None:
     with pytest.raises(
         ContradictorySymmetry, match=r"breaks the symmetry 6/mmm by 6\.3 % of its norm, expected at most 1 %"
     ):
-        fit(silicon_40, PointGroup.named("6/mmm"))
+        fit_orbit_law(silicon_40, PointGroup.named("6/mmm"))
 
 
 def test_reference_stress_that_the_data_contradict(silicon_40: StressStrainData, cubic: PointGroup) -> None:
@@ -136,41 +136,41 @@ def test_reference_stress_that_the_data_contradict(silicon_40: StressStrainData,
     with pytest.raises(
         ContradictoryReferenceStress, match=r"stress at F = I is 0\.5 GPa in the data, at most 0\.00472 GPa"
     ):
-        fit(residual, cubic)
+        fit_orbit_law(residual, cubic)
     assert silicon_40.first_piola is not None
     F, P = silicon_40.deformation_gradient.copy(), silicon_40.first_piola.copy()
     F[3], P[3] = np.eye(3), 0.5 * np.eye(3)
     with pytest.raises(ContradictoryReferenceStress, match=r"is 0\.5 GPa"):
-        fit(replace(silicon_40, deformation_gradient=F, first_piola=P, energy=None), cubic)
+        fit_orbit_law(replace(silicon_40, deformation_gradient=F, first_piola=P, energy=None), cubic)
     with pytest.raises(ContradictorySymmetry, match="reference stress asked for breaks the symmetry m-3m"):
-        fit(silicon_40, cubic, reference_stress=np.diag([1.0, 0.0, 0.0]))
+        fit_orbit_law(silicon_40, cubic, reference_stress=np.diag([1.0, 0.0, 0.0]))
     with pytest.raises(FitError, match="'none', expected 'zero', 'fit' or a 3 x 3 stress"):
-        fit(silicon_40, cubic, reference_stress="none")  # type: ignore[arg-type]
-    prescribed = fit(silicon_40, cubic, reference_stress=0.1 * np.eye(3), neurons=2, starts=1)
+        fit_orbit_law(silicon_40, cubic, reference_stress="none")  # type: ignore[arg-type]
+    prescribed = fit_orbit_law(silicon_40, cubic, reference_stress=0.1 * np.eye(3), neurons=2, starts=1)
     assert np.allclose(prescribed.reference_stress, 0.1 * np.eye(3))
 
 
 def test_too_little_data(silicon_40: StressStrainData, cubic: PointGroup) -> None:
     few = stresses_alone(silicon_40.select(np.arange(40) < 10))
     with pytest.raises(TooFewStates, match=r"10 admissible states give 48 numbers .* 99 unknowns .* at most 5 neurons"):
-        fit(few, cubic)
-    fit(few, cubic, neurons=5, starts=1)
+        fit_orbit_law(few, cubic)
+    fit_orbit_law(few, cubic, neurons=5, starts=1)
     with pytest.raises(TooFewStates, match="none of the 40 states is admissible"):
-        fit(replace(silicon_40, admissible=np.zeros(40, dtype=bool)), cubic)
+        fit_orbit_law(replace(silicon_40, admissible=np.zeros(40, dtype=bool)), cubic)
     with pytest.raises(FitError, match="neither energy nor stress nor tangent"):
-        fit(StressStrainData(silicon_40.deformation_gradient), cubic)
+        fit_orbit_law(StressStrainData(silicon_40.deformation_gradient), cubic)
     with pytest.raises(FitError, match="neurons is 0"):
-        fit(silicon_40, cubic, neurons=0)
+        fit_orbit_law(silicon_40, cubic, neurons=0)
     uniaxial = np.tile(np.eye(3), (20, 1, 1))
     uniaxial[:, 0, 0] += np.linspace(0.001, 0.05, 20)
     stretched = StressStrainData(uniaxial, energy=75.0 * (uniaxial[:, 0, 0] - 1.0) ** 2)
     with pytest.raises(TooFewStates, match="do not determine the 3 elastic constants of m-3m"):
-        fit(stretched, cubic, neurons=1)
+        fit_orbit_law(stretched, cubic, neurons=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_any_seed_of_a_hundred_states(seed: int, silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
-    law = fit(silicon_data(strain_design(100, 0.06, seed)), cubic, seed=seed)
+    law = fit_orbit_law(silicon_data(strain_design(100, 0.06, seed)), cubic, seed=seed)
     stress, tangent = errors(law, silicon_held_out)
     assert stress < 5e-5 and tangent < 1e-3

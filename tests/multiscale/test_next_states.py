@@ -7,7 +7,7 @@ import pytest
 
 from multiscale.dataset import StressStrainData
 from multiscale.design import InvalidDesign, next_states, strain_design
-from multiscale.fitting import fit
+from multiscale.fitting import fit_orbit_law
 from multiscale.orbit_network import NoUncertainty, OrbitLaw
 from multiscale.strain import strain_tensor
 from multiscale.symmetry import PointGroup
@@ -17,7 +17,7 @@ from .random_laws import random_law, random_rotations
 
 @pytest.fixture(scope="module")
 def law(silicon_40: StressStrainData, cubic: PointGroup) -> OrbitLaw:
-    return fit(replace(silicon_40, tangent=None), cubic, neurons=6, starts=2)
+    return fit_orbit_law(replace(silicon_40, tangent=None), cubic, neurons=6, starts=2)
 
 
 def test_the_most_uncertain_come_first_and_none_twice(law: OrbitLaw) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from multiscale.dataset import StressStrainData
 from multiscale.ellipticity import acoustic_minimum, check_ellipticity
-from multiscale.fitting import fit, law_of, least_squares_problem, normalised_mse
+from multiscale.fitting import fit_orbit_law, law_of, least_squares_problem, normalised_mse
 from multiscale.penalty import EllipticityPenalty, eigenvalue_rows
 from multiscale.reference_state import FitError, ReferenceState
 from multiscale.symmetry import PointGroup
@@ -54,8 +54,8 @@ def test_the_penalised_law_is_elliptic_where_the_free_one_is_not(
     silicon_40: StressStrainData, cubic: PointGroup
 ) -> None:
     told: list[str] = []
-    free = fit(silicon_40, cubic, neurons=6, starts=2)
-    held = fit(
+    free = fit_orbit_law(silicon_40, cubic, neurons=6, starts=2)
+    held = fit_orbit_law(
         silicon_40, cubic, neurons=6, starts=2, mode="penalised", progress=lambda _, message: told.append(message)
     )
     before, after = check_ellipticity(free, states=500), check_ellipticity(held, states=500)
@@ -74,4 +74,4 @@ def test_the_penalised_law_is_elliptic_where_the_free_one_is_not(
 
 def test_an_unknown_mode_is_refused(silicon_40: StressStrainData, cubic: PointGroup) -> None:
     with pytest.raises(FitError, match="mode is 'convex', expected one of free, penalised"):
-        fit(silicon_40, cubic, mode="convex")  # type: ignore[arg-type]
+        fit_orbit_law(silicon_40, cubic, mode="convex")  # type: ignore[arg-type]

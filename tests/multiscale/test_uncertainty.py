@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from atomistic.network_file import NetworkFileError
 from multiscale.dataset import StressStrainData
 from multiscale.design import strain_design
-from multiscale.fitting import fit, law_of, least_squares_problem
+from multiscale.fitting import fit_orbit_law, law_of, least_squares_problem
 from multiscale.levenberg_marquardt import levenberg_marquardt
 from multiscale.orbit_fit import OrbitFit
 from multiscale.orbit_network import NoUncertainty, OrbitLaw
@@ -29,7 +29,7 @@ def energies_and_stresses(silicon_40: StressStrainData) -> StressStrainData:
 
 @pytest.fixture(scope="module")
 def law(energies_and_stresses: StressStrainData, cubic: PointGroup) -> OrbitLaw:
-    return fit(energies_and_stresses, cubic, seed=0)
+    return fit_orbit_law(energies_and_stresses, cubic, seed=0)
 
 
 def test_nine_of_ten_intervals_cover_the_stress_of_states_held_out(
@@ -133,7 +133,7 @@ def test_stated_errors_are_believed(silicon_40: StressStrainData, cubic: PointGr
             first_piola_error=np.full(exact.shape, sigma),
             temperature=300.0,
         )
-        law = fit(data, cubic, neurons=6, starts=2, seed=seed)
+        law = fit_orbit_law(data, cubic, neurons=6, starts=2, seed=seed)
         assert law.uncertainty is not None
         bar = law.uncertainty.constants_error()[[0, 0, 3], [0, 1, 3]]
         found = law.elastic_constants()[[0, 0, 3], [0, 1, 3]]

@@ -1,0 +1,111 @@
+"""One entry for all fits: which law a material gets, by its symmetry and the mode asked for.
+
+mode         finite group                          isotropic, transversely isotropic
+free         orbit law                             invariant law
+penalised    orbit law, with a price on negative   -
+             acoustic eigenvalues
+polyconvex   polyconvex law                        polyconvex law
+"""
+
+from typing import Final, Literal, get_args
+
+from multiscale.dataset import StressStrainData
+from multiscale.fitting import Progress, fit_orbit_law
+from multiscale.invariant_fit import fit_invariant_law, fit_polyconvex_law
+from multiscale.invariant_network import InvariantLaw
+from multiscale.material_symmetry import ISOTROPIC, TRANSVERSELY_ISOTROPIC, InfiniteGroup, MaterialSymmetry
+from multiscale.orbit_network import OrbitLaw
+from multiscale.polyconvex_network import PolyconvexLaw
+from multiscale.reference_state import FitError, ReferenceStress
+from multiscale.symmetry import PointGroup
+
+Mode = Literal["free", "penalised", "polyconvex"]
+
+FittedLaw = OrbitLaw | InvariantLaw | PolyconvexLaw
+
+ORBIT_NEURONS: Final = 12
+ARGUMENT_NEURONS: Final = 6
+"""Neurons where nobody says: of orbit laws; of laws of invariants and polyconvex ones."""
+
+
+def fit(
+    data: StressStrainData,
+    symmetry: MaterialSymmetry,
+    *,
+    mode: Mode = "free",
+    neurons: int | None = None,
+    seed: int = 0,
+    starts: int = 8,
+    reference_stress: ReferenceStress = "zero",
+    progress: Progress | None = None,
+) -> FittedLaw:
+    """The law of a material from its strain-stress data, of which W, P and A are each optional.
+
+    States flagged inadmissible are left out. The same data, arguments and machine give the same law.
+
+    Args:
+        data: at least as many numbers as unknowns.
+        symmetry: the group that the law is to have, exactly; PointGroup.of(atoms) reads it off a crystal.
+        mode: "free"; "penalised": negative acoustic eigenvalues cost (multiscale.penalty); "polyconvex": by construction.
+        neurons: of the hidden layer, before the group's images are written out; by default 12 of an orbit law, else 6.
+        seed: of everything drawn.
+        starts: the best of so many is kept.
+        reference_stress: at F = I: "zero", "fit", or its value in GPa; a polyconvex law has none.
+        progress: called with the fraction done and a message.
+
+    Raises:
+        FitError: an unknown mode, or one that the symmetry does not have; TooFewStates, ContradictorySymmetry,
+            ContradictoryReferenceStress.
+    """
+    if mode not in get_args(Mode):
+        raise FitError(f"mode is {mode!r}, expected one of {', '.join(get_args(Mode))}")
+    if mode == "polyconvex":
+        if not (isinstance(reference_stress, str) and reference_stress == "zero"):
+            raise FitError(
+                f"reference_stress is {reference_stress!r} with mode 'polyconvex', whose stress at F = I is zero by construction; "
+                "leave it out, or use another mode"
+            )
+        return fit_polyconvex_law(
+            data, symmetry, neurons=_count(neurons, ARGUMENT_NEURONS), seed=seed, starts=starts, progress=progress
+        )
+    if isinstance(symmetry, PointGroup):
+        return fit_orbit_law(
+            data,
+            symmetry,
+            neurons=_count(neurons, ORBIT_NEURONS),
+            seed=seed,
+            starts=starts,
+            progress=progress,
+            reference_stress=reference_stress,
+            mode=mode,
+        )
+    if mode == "penalised":
+        raise FitError(
+            f"mode is 'penalised' and the symmetry {symmetry.name}; the penalty is there for point groups, expected mode 'free' or "
+            "'polyconvex'"
+        )
+    return fit_invariant_law(
+        data,
+        symmetry,
+        neurons=_count(neurons, ARGUMENT_NEURONS),
+        seed=seed,
+        starts=starts,
+        progress=progress,
+        reference_stress=reference_stress,
+    )
+
+
+def symmetry_named(name: str, axis: tuple[float, float, float] = (0.0, 0.0, 1.0)) -> MaterialSymmetry:
+    """A symmetry by its name: a Hermann-Mauguin symbol in the standard setting, "isotropic", or "transversely isotropic" about an axis.
+
+    Raises:
+        UnknownPointGroup: no such name.
+        InvalidSymmetry: an axis that is none.
+    """
+    if name in (ISOTROPIC, TRANSVERSELY_ISOTROPIC):
+        return InfiniteGroup(name, axis)
+    return PointGroup.named(name)
+
+
+def _count(neurons: int | None, default: int) -> int:
+    return default if neurons is None else neurons
