@@ -1,3 +1,4 @@
+from .broken_symmetry import BrokenSymmetry, SymmetryCheck, symmetry_check, warn_of_broken_symmetry
 from .cauchy_born import CauchyBornLaw, UnstableCrystal
 from .classical.crystal_fit import ElasticConstantsFit, fit_elastic_constants
 from .classical.fitting import ModelFit, Undetermined, fit_model
@@ -34,6 +35,7 @@ from .uncertainty import Uncertainty
 __all__ = [
     "ArrudaBoyce",
     "BeyondLocking",
+    "BrokenSymmetry",
     "Carroll",
     "CauchyBornLaw",
     "ConstantColumn",
@@ -68,6 +70,7 @@ __all__ = [
     "PoorFit",
     "Ranking",
     "StressStrainData",
+    "SymmetryCheck",
     "TableError",
     "ThirdOrderElasticity",
     "Uncertainty",
@@ -94,6 +97,8 @@ __all__ = [
     "sample",
     "sample_thermal",
     "strain_design",
+    "symmetry_check",
     "symmetry_named",
+    "warn_of_broken_symmetry",
     "warn_of_open_cycles",
 ]

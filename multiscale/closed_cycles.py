@@ -95,11 +95,11 @@ def integrability(data: StressStrainData) -> Integrability:
     rows = np.repeat(weight, 6)
     target = S.ravel() * rows
     degree = 1
-    while degree < HIGHEST_DEGREE and len(gradient_powers(degree + 1)) <= 3 * n:
+    while degree < HIGHEST_DEGREE and len(powers(degree + 1)) <= 3 * n:
         degree += 1
-    potential = gradients(x, gradient_powers(degree)) * rows[:, None]
-    order = 2 if potential.shape[1] + 6 * len(field_powers(2)) <= 4.5 * n else 1
-    fields = vector_fields(x, field_powers(order)) * rows[:, None]
+    potential = gradients(x, powers(degree)) * rows[:, None]
+    order = 2 if potential.shape[1] + 6 * len(powers(2)) <= 4.5 * n else 1
+    fields = vector_fields(x, powers(order)) * rows[:, None]
     without, rank_without, _ = least_squares(potential, target)
     together = np.concatenate([potential, fields], axis=1)
     both, rank_both, coefficients = least_squares(together, target)
@@ -108,7 +108,7 @@ def integrability(data: StressStrainData) -> Integrability:
         return Integrability(1.0, 0.0, 0.0, 0.0, moment, moment_noise, degree)
     drop = max(without - both, 0.0)
     statistic = (drop / added) / max(both / left, np.finfo(float).tiny)
-    curl = curls(x, coefficients[potential.shape[1] :], field_powers(order)) / s
+    curl = curls(x, coefficients[potential.shape[1] :], powers(order)) / s
     work = s**2 * np.linalg.norm(curl, ord=2, axis=(1, 2))
     straining = 0.5 * np.sqrt(np.mean(np.sum(S * e, axis=1) ** 2))
     return Integrability(
@@ -144,24 +144,15 @@ def warn_of_open_cycles(data: StressStrainData) -> Integrability:
     return found
 
 
-def powers(lowest: int, highest: int) -> Int[ndarray, "m 6"]:
-    """Exponents of all monomials of six variables with total degree in this range."""
+def powers(highest: int) -> Int[ndarray, "m 6"]:
+    """Exponents of all monomials of six variables up to this degree. The constant is left out: it is no stress of a potential's, and of
+    a field it is a gradient."""
     chosen = [
         np.bincount(np.array(factors, dtype=int), minlength=6)
-        for degree in range(lowest, highest + 1)
+        for degree in range(1, highest + 1)
         for factors in combinations_with_replacement(range(6), degree)
     ]
     return np.array(chosen)
-
-
-def gradient_powers(degree: int) -> Int[ndarray, "m 6"]:
-    """Monomials of a potential, the constant left out."""
-    return powers(1, degree)
-
-
-def field_powers(order: int) -> Int[ndarray, "m 6"]:
-    """Monomials of the components of a field; constants are gradients."""
-    return powers(1, order)
 
 
 def monomials(x: Float[ndarray, "n 6"], exponents: Int[ndarray, "m 6"]) -> Float[ndarray, "n m"]:

@@ -9,8 +9,10 @@ polyconvex   polyconvex law                        polyconvex law
 
 from typing import Final, Literal, get_args
 
+from multiscale.broken_symmetry import warn_of_broken_symmetry
+from multiscale.closed_cycles import warn_of_open_cycles
 from multiscale.dataset import StressStrainData
-from multiscale.fitting import Progress, fit_orbit_law
+from multiscale.fitting import Progress, fit_orbit_law, usable
 from multiscale.invariant_fit import fit_invariant_law, fit_polyconvex_law
 from multiscale.invariant_network import InvariantLaw
 from multiscale.material_symmetry import ISOTROPIC, TRANSVERSELY_ISOTROPIC, InfiniteGroup, MaterialSymmetry
@@ -41,7 +43,8 @@ def fit(
 ) -> FittedLaw:
     """The law of a material from its strain-stress data, of which W, P and A are each optional.
 
-    States flagged inadmissible are left out. The same data, arguments and machine give the same law.
+    States flagged inadmissible are left out. The same data, arguments and machine give the same law. Warns (NotAPotential,
+    BrokenSymmetry, PoorFit) where the stress is the derivative of no potential, breaks the symmetry, or is missed by the law.
 
     Args:
         data: at least as many numbers as unknowns.
@@ -57,42 +60,13 @@ def fit(
         FitError: an unknown mode, or one that the symmetry does not have; TooFewStates, ContradictorySymmetry,
             ContradictoryReferenceStress.
     """
-    if mode not in get_args(Mode):
-        raise FitError(f"mode is {mode!r}, expected one of {', '.join(get_args(Mode))}")
-    if mode == "polyconvex":
-        if not (isinstance(reference_stress, str) and reference_stress == "zero"):
-            raise FitError(
-                f"reference_stress is {reference_stress!r} with mode 'polyconvex', whose stress at F = I is zero by construction; "
-                "leave it out, or use another mode"
-            )
-        return fit_polyconvex_law(
-            data, symmetry, neurons=_count(neurons, ARGUMENT_NEURONS), seed=seed, starts=starts, progress=progress
-        )
-    if isinstance(symmetry, PointGroup):
-        return fit_orbit_law(
-            data,
-            symmetry,
-            neurons=_count(neurons, ORBIT_NEURONS),
-            seed=seed,
-            starts=starts,
-            progress=progress,
-            reference_stress=reference_stress,
-            mode=mode,
-        )
-    if mode == "penalised":
-        raise FitError(
-            f"mode is 'penalised' and the symmetry {symmetry.name}; the penalty is there for point groups, expected mode 'free' or "
-            "'polyconvex'"
-        )
-    return fit_invariant_law(
-        data,
-        symmetry,
-        neurons=_count(neurons, ARGUMENT_NEURONS),
-        seed=seed,
-        starts=starts,
-        progress=progress,
-        reference_stress=reference_stress,
-    )
+    data = usable(data)
+    if data.first_piola is not None:
+        warn_of_open_cycles(data)
+    law = _fitted(data, symmetry, mode, neurons, seed, starts, reference_stress, progress)
+    if data.first_piola is not None:
+        warn_of_broken_symmetry(law, data, symmetry)
+    return law
 
 
 def symmetry_named(name: str, axis: tuple[float, float, float] = (0.0, 0.0, 1.0)) -> MaterialSymmetry:
@@ -107,5 +81,43 @@ def symmetry_named(name: str, axis: tuple[float, float, float] = (0.0, 0.0, 1.0)
     return PointGroup.named(name)
 
 
-def _count(neurons: int | None, default: int) -> int:
-    return default if neurons is None else neurons
+def _fitted(
+    data: StressStrainData,
+    symmetry: MaterialSymmetry,
+    mode: Mode,
+    neurons: int | None,
+    seed: int,
+    starts: int,
+    reference_stress: ReferenceStress,
+    progress: Progress | None,
+) -> FittedLaw:
+    """The law of this symmetry and mode."""
+    if mode not in get_args(Mode):
+        raise FitError(f"mode is {mode!r}, expected one of {', '.join(get_args(Mode))}")
+    count = ARGUMENT_NEURONS if neurons is None else neurons
+    if mode == "polyconvex":
+        if not (isinstance(reference_stress, str) and reference_stress == "zero"):
+            raise FitError(
+                f"reference_stress is {reference_stress!r} with mode 'polyconvex', whose stress at F = I is zero by construction; "
+                "leave it out, or use another mode"
+            )
+        return fit_polyconvex_law(data, symmetry, neurons=count, seed=seed, starts=starts, progress=progress)
+    if isinstance(symmetry, PointGroup):
+        return fit_orbit_law(
+            data,
+            symmetry,
+            neurons=ORBIT_NEURONS if neurons is None else neurons,
+            seed=seed,
+            starts=starts,
+            progress=progress,
+            reference_stress=reference_stress,
+            mode=mode,
+        )
+    if mode == "penalised":
+        raise FitError(
+            f"mode is 'penalised' and the symmetry {symmetry.name}; the penalty is there for point groups, expected mode 'free' or "
+            "'polyconvex'"
+        )
+    return fit_invariant_law(
+        data, symmetry, neurons=count, seed=seed, starts=starts, progress=progress, reference_stress=reference_stress
+    )
