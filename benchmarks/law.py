@@ -48,7 +48,7 @@ def silicon_like(neurons: int) -> OrbitLaw:
     constants = np.diag([75.0, 75.0, 75.0, 56.0, 56.0, 56.0])
     constants[:3, :3] += 76.0
     return OrbitLaw(
-        point_group=group,
+        symmetry=group,
         weights=rng.normal(size=(neurons, 6)) * 30.0,
         biases=rng.normal(size=neurons),
         amplitudes=rng.normal(size=neurons) * 0.2,

@@ -16,7 +16,8 @@ from numpy import ndarray
 from scipy.stats import qmc
 
 from fem.law import check_deformation_gradient
-from multiscale.orbit_network import NoUncertainty, OrbitLaw
+from multiscale.law_fields import NoUncertainty
+from multiscale.orbit_network import OrbitLaw
 from multiscale.strain import SHEAR_DOUBLING, strain_tensor, stretch_of_log_strain
 
 

@@ -264,7 +264,7 @@ def law_of(problem: OrbitFit, parameters: Float[ndarray, "p"], data: StressStrai
     stiffness = reference.stiffness + K * np.einsum("m,mij->ij", rest[:m], reference.stiffness_basis)
     stress = reference.stress + K * s * rest[m:] @ reference.stress_basis
     return OrbitLaw(
-        point_group=problem.group,
+        symmetry=problem.group,
         weights=w / s,
         biases=b,
         amplitudes=v * K * s**2,

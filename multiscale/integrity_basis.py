@@ -58,6 +58,16 @@ class IntegrityBasis:
     group: PointGroup
     forms: Float[ndarray, "m 6"]
     degrees: Int[ndarray, "m"]
+    kernel = "power_sums"
+
+    @property
+    def tables(self) -> Float[ndarray, "r 8"]:
+        """A row for each image: u with p_w = sum (u.e)^d, its degree d, its invariant."""
+        rows = []
+        for index, (w, d) in enumerate(zip(self.forms, self.degrees, strict=True)):
+            u = w @ self.group.strain_action / self.group.order ** (1.0 / d)
+            rows += [[*image, d, index] for image in u]
+        return np.array(rows)
 
     @property
     def orders(self) -> tuple[int, ...]:

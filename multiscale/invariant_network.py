@@ -26,12 +26,13 @@ from numpy import ndarray
 
 from multiscale.domain import Domain
 from multiscale.invariants import invariants_of
+from multiscale.law_fields import check_growth, check_reference_state, settle_arrays
 from multiscale.material_symmetry import MaterialSymmetry
-from multiscale.orbit_fit import softplus
-from multiscale.orbit_network import InvalidLaw
+from multiscale.network_terms import NetworkTerms
 from multiscale.quadratic_part import QuadraticPart
 from multiscale.strain import stress_components
-from multiscale.strain_potential import Derivatives, StrainPotential, chained, check_growth, settle_arrays
+from multiscale.strain_potential import StrainPotential
+from multiscale.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,7 @@ class InvariantLaw(StrainPotential):
         growth_modulus: gamma in GPa. growth_threshold: J0.
         domain: what the law was made from; None where nobody says.
         provenance: what made it.
+        uncertainty: of its stress; None where no fit gave one.
 
     Raises:
         InvalidLaw: shapes, numbers that are not finite, constants or stress that break the symmetry.
@@ -67,6 +69,7 @@ class InvariantLaw(StrainPotential):
     growth_threshold: float = 0.0
     domain: Domain | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    uncertainty: Uncertainty | None = None
 
     def __post_init__(self) -> None:
         h, m = len(np.atleast_1d(np.asarray(self.biases))), len(self.quadratic_part.invariants.orders)
@@ -75,17 +78,7 @@ class InvariantLaw(StrainPotential):
         }  # fmt: skip
         settle_arrays(self, shapes)
         check_growth(self.growth_modulus, self.growth_threshold)
-        stress = stress_components(self.reference_stress)
-        for name, given, projected in (
-            ("constants", self.constants, self.symmetry.project_stiffness(0.5 * (self.constants + self.constants.T))),
-            ("reference_stress", stress, self.symmetry.project_stress(stress)),
-        ):
-            broken = float(np.abs(given - projected).max())
-            if broken > 1e-9 * max(float(np.abs(given).max()), 1e-30):
-                raise InvalidLaw(
-                    f"{name} differ from their symmetric average over {self.symmetry.name} by {broken:.3g} GPa; project them on "
-                    "the group (project_stiffness, project_stress) or use the group they have"
-                )
+        check_reference_state(self.symmetry, self.constants, self.reference_stress)
 
     @cached_property
     def quadratic_part(self) -> QuadraticPart:
@@ -96,37 +89,26 @@ class InvariantLaw(StrainPotential):
         """C = d2W/de2 at F = I in GPa, Voigt order xx, yy, zz, yz, xz, xy."""
         return self.constants.copy()
 
-    def _network(
-        self, i: Float[ndarray, "n m"]
-    ) -> tuple[Float[ndarray, "n"], Float[ndarray, "n m"], Float[ndarray, "n m m"]]:
-        """N, dN/di and d2N/di2."""
-        f, f1, f2, _ = softplus(i @ self.weights.T + self.biases)
-        value = f @ self.amplitudes + i @ self.skip
-        curvature = np.swapaxes((f2 * self.amplitudes)[:, :, None] * self.weights, 1, 2) @ self.weights
-        return value, (f1 * self.amplitudes) @ self.weights + self.skip, curvature
-
     @cached_property
-    def _correction(self) -> tuple[float, Float[ndarray, "m"], Float[ndarray, "m m"]]:
-        """sum_j a_j B_j - N(0) as a constant, a linear and a quadratic form of the invariants."""
-        part = self.quadratic_part
-        W, S, D = chained(part.origin, *self._network(part.origin.value))
-        a = part.coefficients(stress_components(self.reference_stress) - S[0], self.constants - D[0])
+    def terms(self) -> NetworkTerms:
+        """The network, and the functions B_j as a linear and a quadratic form of the invariants."""
+        part, network = self.quadratic_part, (self.weights, self.biases, self.amplitudes)
         m = len(self.skip)
-        linear, quadratic = np.zeros(m), np.zeros((m, m))
+        linear, quadratic = self.skip.copy(), np.zeros((m, m))
+        W, S, D = NetworkTerms(part.invariants, *network, 0.0, linear, quadratic).potential(np.eye(3)[None])
+        a = part.coefficients(stress_components(self.reference_stress) - S[0], self.constants - D[0])
         for term, coefficient in zip(part.terms, a, strict=True):
             if len(term) == 1:
                 linear[term[0]] += coefficient
             else:
                 quadratic[term[0], term[1]] += coefficient
                 quadratic[term[1], term[0]] += coefficient
-        return -float(W[0]), linear, quadratic
-
-    def potential(self, F: Float[ndarray, "n 3 3"]) -> Derivatives:
-        """W, S = dW/de and D = d2W/de2, growth left out."""
-        invariants = self.quadratic_part.invariants.jet(F)
-        i = invariants.value
-        value, slope, curvature = self._network(i)
-        constant, linear, quadratic = self._correction
-        bent = i @ quadratic
-        value = value + constant + i @ linear + 0.5 * np.einsum("nm,nm->n", i, bent)
-        return chained(invariants, value, slope + linear + bent, curvature + quadratic)
+        return NetworkTerms(
+            part.invariants,
+            *network,
+            -float(W[0]),
+            linear,
+            quadratic,
+            growth_modulus=self.growth_modulus,
+            growth_threshold=self.growth_threshold,
+        )

@@ -23,14 +23,15 @@ from numpy import ndarray
 from multiscale.integrity_basis import integrity_basis
 from multiscale.jets import UNIT, Jet, exponential, linear_form, log_volume, quadratic_form, symmetric_product
 from multiscale.material_symmetry import ISOTROPIC, InfiniteGroup, MaterialSymmetry
-from multiscale.strain import green_lagrange, stress_components
+from multiscale.network_terms import Arguments
+from multiscale.strain import UPPER_COLUMNS, UPPER_ROWS, green_lagrange, stress_components
 from multiscale.symmetry import PointGroup
 
 TWICE_SECOND = 2.0 * (np.outer(UNIT, UNIT) - np.diag([1.0, 1.0, 1.0, 0.5, 0.5, 0.5]))
 """d2/de2 of tr^2 E - tr E^2."""
 
 
-class Invariants(Protocol):
+class Invariants(Arguments, Protocol):
     """A complete set of invariants, each zero at F = I.
 
     Attributes:
@@ -39,10 +40,6 @@ class Invariants(Protocol):
 
     @property
     def orders(self) -> tuple[int, ...]: ...
-
-    def jet(self, F: Float[ndarray, "n 3 3"]) -> Jet:
-        """Values and derivatives by strain at F (n, 3, 3)."""
-        ...
 
 
 @lru_cache(maxsize=64)
@@ -63,6 +60,8 @@ class IsotropicInvariants:
     """ln J, Ibar_1 - 3, Ibar_2 - 3."""
 
     orders = (1, 2, 2)
+    kernel = "isotropic"
+    tables = np.zeros((0, 0))
 
     def jet(self, F: Float[ndarray, "n 3 3"]) -> Jet:
         e, volume = green_lagrange(F), log_volume(F)
@@ -75,12 +74,18 @@ class AxialInvariants:
     """The isotropic ones, I_4 - 1 and I_5 - I_4^2, of a unit axis (3,)."""
 
     orders = (1, 2, 2, 1, 2)
+    kernel = "isotropic"
 
     def __init__(self, axis: Float[ndarray, "3"]) -> None:
         dyad = np.outer(axis, axis)
         # components of a.E a as a stress: shear counted twice by the strain
         self._along = stress_components(dyad)
         self._shear = 8.0 * (symmetric_product(dyad, np.eye(3)) - np.outer(self._along, self._along))
+
+    @property
+    def tables(self) -> Float[ndarray, "1 27"]:
+        """Gradient of I_4 - 1, Hessian of I_5 - I_4^2."""
+        return np.concatenate([2.0 * self._along, self._shear[UPPER_ROWS, UPPER_COLUMNS]])[None]
 
     def jet(self, F: Float[ndarray, "n 3 3"]) -> Jet:
         e = green_lagrange(F)

@@ -37,12 +37,13 @@ from numpy import ndarray
 
 from multiscale.domain import Domain
 from multiscale.jets import UNIT, Jet, exponential, log_volume
+from multiscale.law_fields import InvalidLaw, check_growth, settle_arrays
 from multiscale.material_symmetry import MaterialSymmetry
-from multiscale.orbit_fit import softplus
-from multiscale.orbit_network import InvalidLaw
+from multiscale.network_terms import NetworkTerms
 from multiscale.strain import SHEAR_DOUBLING, green_lagrange, strain_tensor, stress_tensor
-from multiscale.strain_potential import Derivatives, StrainPotential, chained, check_growth, settle_arrays
+from multiscale.strain_potential import StrainPotential
 from multiscale.symmetry import PointGroup
+from multiscale.uncertainty import Uncertainty
 
 ARGUMENTS: Final = 13
 """Components of (C - I)/2 and (cof C - I)/2, shear doubled, and J - 1."""
@@ -82,6 +83,20 @@ def arguments(F: Float[ndarray, "n 3 3"]) -> Jet:
     return Jet.stack([strain, cofactor, Jet(np.expm1(log.value), volume.gradient, volume.hessian)])
 
 
+@dataclass(frozen=True)
+class PolyconvexArguments:
+    """The same as multiscale.network_terms.Arguments."""
+
+    kernel = "polyconvex"
+
+    @property
+    def tables(self) -> Float[ndarray, "0 0"]:
+        return np.zeros((0, 0))
+
+    def jet(self, F: Float[ndarray, "n 3 3"]) -> Jet:
+        return arguments(F)
+
+
 def argument_action(symmetry: MaterialSymmetry) -> Float[ndarray, "g 13 13"]:
     """How the rotations that a neuron is averaged over act on the arguments; the identity alone for an infinite group."""
     Q = symmetry.strain_action if isinstance(symmetry, PointGroup) else np.eye(6)[None]
@@ -104,6 +119,7 @@ class PolyconvexLaw(StrainPotential):
         growth_modulus: gamma in GPa. growth_threshold: J0.
         domain: what the law was made from; None where nobody says.
         provenance: what made it.
+        uncertainty: of its stress; None where no fit gave one.
 
     Raises:
         InvalidLaw: shapes; negative amplitudes or kappa; G or H that are not positive semidefinite, or not invariant under an infinite
@@ -124,6 +140,7 @@ class PolyconvexLaw(StrainPotential):
     growth_threshold: float = 0.0
     domain: Domain | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    uncertainty: Uncertainty | None = None
 
     def __post_init__(self) -> None:
         h = len(np.atleast_1d(np.asarray(self.biases)))
@@ -155,37 +172,30 @@ class PolyconvexLaw(StrainPotential):
         images = np.einsum("ha,gab->hgb", self.weights, action).reshape(-1, ARGUMENTS)
         return images, np.repeat(self.biases, g), np.repeat(self.amplitudes / g, g), self.skip @ action.mean(axis=0)
 
-    def _network(self, F: Float[ndarray, "n 3 3"]) -> tuple[Jet, Float[ndarray, "n"], ndarray, ndarray]:
-        """The arguments; all but pressure and growth as a function of them, with its derivatives."""
-        jet = arguments(F)
-        x = jet.value
-        images, biases, amplitudes, skip = self._images
-        f, f1, f2, _ = softplus(x @ images.T + biases)
-        at_rest = softplus(biases)[0]
-        value = (f - at_rest) @ amplitudes + x @ skip + 0.5 * self.bulk * x[:, 12] ** 2
-        slope = (f1 * amplitudes) @ images + skip
-        slope[:, 12] += self.bulk * x[:, 12]
-        curvature = np.swapaxes((f2 * amplitudes)[:, :, None] * images, 1, 2) @ images
-        curvature[:, 12, 12] += self.bulk
-        return jet, value, slope, curvature
-
     @cached_property
-    def _pull(self) -> Float[ndarray, "6"]:
-        """T, the stress at F = I without the balancing terms."""
-        return np.asarray(chained(*self._network(np.eye(3)[None]))[1][0])
+    def terms(self) -> NetworkTerms:
+        """The network with its images written out, and the terms that balance the stress at F = I."""
+        weights, biases, amplitudes, skip = self._images
+        network = PolyconvexArguments(), weights, biases, amplitudes
+        linear, quadratic = skip.copy(), np.zeros((ARGUMENTS, ARGUMENTS))
+        quadratic[12, 12] = self.bulk
+        W, pull, _ = NetworkTerms(*network, 0.0, linear, quadratic).potential(np.eye(3)[None])
+        largest = float(np.linalg.eigvalsh(stress_tensor(pull[0]))[-1])
+        linear[:6] += largest * UNIT - pull[0]
+        linear[12] -= min(largest, 0.0)
+        return NetworkTerms(
+            *network,
+            -float(W[0]),
+            linear,
+            quadratic,
+            log_volume=-max(largest, 0.0),
+            growth_modulus=self.growth_modulus,
+            growth_threshold=self.growth_threshold,
+        )
 
     def elastic_constants(self) -> Float[ndarray, "6 6"]:
         """C = d2W/de2 at F = I in GPa, Voigt order xx, yy, zz, yz, xz, xy."""
-        return np.asarray(self.potential(np.eye(3)[None])[2][0])
-
-    def potential(self, F: Float[ndarray, "n 3 3"]) -> Derivatives:
-        """W, S = dW/de and D = d2W/de2, growth left out."""
-        W, S, D = chained(*self._network(F))
-        largest = float(np.linalg.eigvalsh(stress_tensor(self._pull))[-1])
-        volume = pressure_jet(F, largest)
-        balance = largest * UNIT - self._pull
-        W = W + green_lagrange(F) @ balance - largest * volume.value[:, 0]
-        return W, S + balance - largest * volume.gradient[:, 0], D - largest * volume.hessian[:, 0]
+        return np.asarray(self.terms.potential(np.eye(3)[None])[2][0])
 
 
 def pressure_jet(F: Float[ndarray, "n 3 3"], pressure: float) -> Jet:

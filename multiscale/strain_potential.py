@@ -1,11 +1,12 @@
-"""What laws that are potentials of strain share: the response with the growth term, checks of their fields, the file.
+"""What laws that are potentials of strain share: the response, in C or in numpy, the orientation of the material, the file.
 
-A subclass gives W, S = dW/de and D = d2W/de2 of its own, and names the arrays and numbers that make it.
+A subclass names the arrays and numbers that make it, and gives its closed form (multiscale.network_terms).
 """
 
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Final, Self, final
 
 import numpy as np
@@ -13,31 +14,32 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
-from fem.law import Response, check_deformation_gradient
+from fem.c_function import CFunction, NoCFunction
+from fem.law import InadmissibleDeformation, Response, ShapeError, check_deformation_gradient
+from multiscale import kernel
 from multiscale.domain import Domain
-from multiscale.growth import growth
-from multiscale.jets import Jet
+from multiscale.law_fields import NoUncertainty, UnknownState
 from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.orbit_network import InvalidLaw, UnknownState
-from multiscale.strain import determinant, first_piola, green_lagrange
-from multiscale.strain import tangent as tangent_of
+from multiscale.network_terms import NetworkTerms
+from multiscale.strain import determinant, green_lagrange
 from multiscale.symmetry import PointGroup
 from multiscale.symmetry_domain import domain_of
+from multiscale.uncertainty import Uncertainty
 
-CHUNK: Final = 512
-"""Points at a time."""
+ORIENTATION: Final = kernel.ORIENTATION.name
 
-Derivatives = tuple[Float[ndarray, "n"], Float[ndarray, "n 6"], Float[ndarray, "n 6 6"]]
+ROTATION: Final = 1e-6
+"""How far a matrix may be off a proper rotation (law.c has the same)."""
 
 
 class StrainPotential(ABC):
-    """A law (fem.law.Law) made of a potential of strain and a growth term; subclasses are frozen dataclasses.
+    """A law (fem.law.Law) made of a potential of strain; subclasses are frozen dataclasses.
 
     Attributes:
         schema, version: of its file.
         stored: names of the fields that are arrays.
         scalars: names of those that are numbers.
-        symmetry, growth_modulus, growth_threshold, domain, provenance: fields of every such law.
+        symmetry, domain, provenance, uncertainty: fields of every such law.
     """
 
     schema: ClassVar[str]
@@ -46,14 +48,38 @@ class StrainPotential(ABC):
     scalars: ClassVar[tuple[str, ...]]
 
     symmetry: MaterialSymmetry
-    growth_modulus: float
-    growth_threshold: float
     domain: Domain | None
     provenance: Mapping[str, str]
+    uncertainty: Uncertainty | None
 
+    @property
     @abstractmethod
-    def potential(self, F: Float[ndarray, "n 3 3"]) -> Derivatives:
-        """W, S = dW/de and D = d2W/de2 in GPa, growth left out."""
+    def terms(self) -> NetworkTerms:
+        """The closed form; computed once."""
+
+    @cached_property
+    def _compiled(self) -> CFunction | None:
+        """None without a compiler (a warning says so)."""
+        return kernel.compiled(self.terms)
+
+    @property
+    @final
+    def backend(self) -> str:
+        """What evaluates this law here: "c" or "numpy"."""
+        return "numpy" if self._compiled is None else "c"
+
+    @final
+    def c_function(self) -> CFunction:
+        """The law as a function to be called from C (fem.c_function); its state is the orientation, and may be NULL.
+
+        Raises:
+            NoCFunction: there is no compiler, or the environment asks for numpy.
+        """
+        if self._compiled is None:
+            raise NoCFunction(
+                f"this law runs on numpy; install a C compiler (or name one in CC) and leave {kernel.NO_KERNEL_VARIABLE} unset"
+            )
+        return self._compiled
 
     @final
     def evaluate(
@@ -66,30 +92,57 @@ class StrainPotential(ABC):
     ) -> Response:
         """W, P, A in GPa at F (n, 3, 3); with `trust`, the domain's gauge (None where the law has no domain).
 
+        The state may hold the orientation (n, 3, 3) of the material at each point, rotations R from its axes to the laboratory's:
+        P(F) = P_material(F R) R^T.
+
         Raises:
             fem.law.ShapeError, fem.law.InadmissibleDeformation: F is not (n, 3, 3); det F <= 0 or not finite somewhere.
-            UnknownState: a state was given; this law has none.
+            UnknownState: another state, or orientations that are no rotations.
         """
-        if state:
-            raise UnknownState(f"the state holds {sorted(state)}; this law depends on F alone, expected no state")
-        F = check_deformation_gradient(deformation_gradient)
+        F = np.ascontiguousarray(deformation_gradient, dtype=np.float64)
+        if F.ndim != 3 or F.shape[1:] != (3, 3):
+            raise ShapeError(f"F has shape {F.shape}, expected (n, 3, 3)")
+        R = orientation_of(state, len(F))
+        evaluate = self._in_numpy if self._compiled is None else self._in_c
+        W, P, A = evaluate(F, R, tangent=tangent)
+        gauge = None
+        if trust and self.domain is not None:
+            gauge = self.domain.trust(green_lagrange(F if R is None else F @ R))
+        return Response(energy=W, first_piola=P, tangent=A, trust=gauge)
+
+    def _in_c(
+        self, F: Float[ndarray, "n 3 3"], R: Float[ndarray, "n 3 3"] | None, *, tangent: bool
+    ) -> tuple[ndarray, ndarray, ndarray | None]:
         n = len(F)
         W, P = np.empty(n), np.empty((n, 3, 3))
         A = np.empty((n, 3, 3, 3, 3)) if tangent else None
-        for start in range(0, n, CHUNK):
-            part = slice(start, start + CHUNK)
-            energy, S, D = self.potential(F[part])
-            J = determinant(F[part])
-            crushed = self.growth_threshold > J
-            if crushed.any():
-                more = growth(F[part][crushed], J[crushed], self.growth_modulus, self.growth_threshold)
-                for total, term in zip((energy, S, D), more, strict=True):
-                    total[crushed] += term
-            W[part], P[part] = energy, first_piola(F[part], S)
-            if A is not None:
-                A[part] = tangent_of(F[part], S, D)
-        gauge = self.domain.trust(green_lagrange(F)) if trust and self.domain is not None else None
-        return Response(energy=W, first_piola=P, tangent=A, trust=gauge)
+        point = self.c_function().call(F, None if R is None else R.reshape(n, 9), energy=W, first_piola=P, tangent=A)
+        if point >= 0:
+            raise InadmissibleDeformation(point, float(determinant(F[point])))
+        return W, P, A
+
+    def _in_numpy(
+        self, F: Float[ndarray, "n 3 3"], R: Float[ndarray, "n 3 3"] | None, *, tangent: bool
+    ) -> tuple[ndarray, ndarray, ndarray | None]:
+        check_deformation_gradient(F)
+        if R is None:
+            return self.terms.evaluate(F, tangent=tangent)
+        W, P, A = self.terms.evaluate(F @ R, tangent=tangent)
+        if A is not None:
+            A = np.einsum("niMkN,nJM,nLN->niJkL", A, R, R, optimize=True)
+        return W, P @ np.swapaxes(R, 1, 2), A
+
+    @final
+    def stress_error(self, deformation_gradient: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3 3"]:
+        """Standard error of P in GPa at F (n, 3, 3), calibrated where the law was made (multiscale.uncertainty).
+
+        Raises:
+            NoUncertainty: the law was not fitted, or by a fit that makes none.
+            fem.law.ShapeError, fem.law.InadmissibleDeformation: as `evaluate`.
+        """
+        if self.uncertainty is None:
+            raise NoUncertainty("this law has no error bar; expected one made by multiscale.fit")
+        return self.uncertainty.stress_error(deformation_gradient)
 
     @final
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -107,7 +160,10 @@ class StrainPotential(ABC):
             "infinite": isinstance(symmetry, InfiniteGroup),
             "units": "GPa",
             "provenance": dict(self.provenance),
+            "uncertainty": None if self.uncertainty is None else self.uncertainty.scales(),
         }
+        if self.uncertainty is not None:
+            arrays |= self.uncertainty.arrays()
         write_network_file(path, self.schema, self.version, header, arrays)
 
     @final
@@ -118,18 +174,22 @@ class StrainPotential(ABC):
         Raises:
             NetworkFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
         """
-        header, arrays = read_network_file(
-            path, cls.schema, cls.version, (*cls.stored, "rotations", "axis", "domain_strain")
-        )
+        header, arrays = read_network_file(path, cls.schema, cls.version)
         try:
-            rotations, axis, strain = (arrays.pop(name) for name in ("rotations", "axis", "domain_strain"))
-            name = header["symmetry"]
-            symmetry = InfiniteGroup(name, axis.tolist()) if header["infinite"] else PointGroup(name, rotations)
+            strain, name = arrays["domain_strain"], header["symmetry"]
+            symmetry: MaterialSymmetry
+            uncertainty = None
+            if header["infinite"]:
+                symmetry = InfiniteGroup(name, arrays["axis"].tolist())
+            else:
+                symmetry = PointGroup(name, arrays["rotations"])
+                uncertainty = Uncertainty.restored(symmetry, header["uncertainty"], arrays)
             fields: dict[str, Any] = {
                 "symmetry": symmetry,
                 "domain": domain_of(strain, symmetry) if len(strain) else None,
                 "provenance": dict(header["provenance"]),
-                **arrays,
+                "uncertainty": uncertainty,
+                **{name: arrays[name] for name in cls.stored},
                 **{name: float(header[name]) for name in cls.scalars},
             }
             return cls(**fields)
@@ -137,30 +197,21 @@ class StrainPotential(ABC):
             raise NetworkFileError(f"{path} holds no consistent law ({error}); save the law again") from error
 
 
-def chained(
-    invariants: Jet, value: Float[ndarray, "n"], slope: Float[ndarray, "n m"], curvature: Float[ndarray, "n m m"]
-) -> Derivatives:
-    """A function of invariants as one of strain: S = c.i', D = c.i'' + i'^T K i'."""
-    n, m = invariants.value.shape
-    G, H = invariants.gradient, invariants.hessian.reshape(n, m, 36)
-    S = (slope[:, None] @ G)[:, 0]
-    D = (slope[:, None] @ H).reshape(n, 6, 6) + np.swapaxes(G, 1, 2) @ curvature @ G
-    return value, S, D
+def orientation_of(state: Mapping[str, ndarray] | None, points: int) -> Float[ndarray, "n 3 3"] | None:
+    """The orientations that a state holds; None where it holds none.
 
-
-def settle_arrays(law: object, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Store fields of a frozen law as float64 once their shapes and numbers are right."""
-    for name, shape in shapes.items():
-        array = np.array(getattr(law, name), dtype=np.float64)
-        if array.shape != shape:
-            raise InvalidLaw(f"{name} has shape {array.shape}, expected {shape}")
-        if not np.isfinite(array).all():
-            raise InvalidLaw(f"{name} holds NaN or infinity, expected finite numbers")
-        object.__setattr__(law, name, array)
-
-
-def check_growth(modulus: float, threshold: float) -> None:
-    if not (0.0 <= threshold < 1.0 and 0.0 <= modulus < np.inf):
-        raise InvalidLaw(
-            f"the growth term has modulus {modulus} GPa and threshold J0 = {threshold}, expected a modulus >= 0 and 0 <= J0 < 1"
-        )
+    Raises:
+        UnknownState: something else, another shape, or a matrix that is no rotation.
+    """
+    if not state:
+        return None
+    if state.keys() != {ORIENTATION}:
+        raise UnknownState(f"the state holds {sorted(state)}; this law depends on F and {ORIENTATION!r} alone")
+    R = np.ascontiguousarray(state[ORIENTATION], dtype=np.float64)
+    if R.shape != (points, 3, 3):
+        raise UnknownState(f"{ORIENTATION} has shape {R.shape}, expected {(points, 3, 3)}")
+    skew = np.abs(np.swapaxes(R, 1, 2) @ R - np.eye(3)).max(axis=(1, 2)) + np.abs(determinant(R) - 1.0)
+    if not (skew < ROTATION).all():
+        point = int(np.argmax(~(skew < ROTATION)))
+        raise UnknownState(f"{ORIENTATION} at point {point} is off a proper rotation by {skew[point]:.3g}")
+    return R

@@ -194,7 +194,7 @@ def test_orientation(silicon: Atoms, reference: Calculator, law: multiscale.Orbi
     np.testing.assert_allclose(P, stress(silicon, F @ R) @ R.T, atol=1e-7 * np.abs(P).max())
     # the group of the turned crystal is the turned group: R Q R^T
     rotations = PointGroup.of(turned).rotations
-    for Q in law.point_group.rotations:
+    for Q in law.symmetry.rotations:
         assert min(np.abs(rotations - R @ Q @ R.T).max(axis=(1, 2))) < 1e-6
 
 

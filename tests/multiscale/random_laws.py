@@ -14,7 +14,7 @@ def random_law(point_group: PointGroup, seed: int, *, neurons: int = 5, stressed
     factor = rng.normal(size=(6, 6))
     stress = point_group.project_stress(rng.normal(size=6)) if stressed else np.zeros(6)
     return OrbitLaw(
-        point_group=point_group,
+        symmetry=point_group,
         weights=rng.normal(size=(neurons, 6)) * 30.0,
         biases=rng.normal(size=neurons),
         amplitudes=rng.normal(size=neurons) * 0.2,

@@ -8,7 +8,8 @@ import pytest
 from multiscale.dataset import StressStrainData
 from multiscale.design import InvalidDesign, next_states, strain_design
 from multiscale.fitting import fit_orbit_law
-from multiscale.orbit_network import NoUncertainty, OrbitLaw
+from multiscale.law_fields import NoUncertainty
+from multiscale.orbit_network import OrbitLaw
 from multiscale.strain import strain_tensor
 from multiscale.symmetry import PointGroup
 
@@ -36,7 +37,7 @@ def test_what_the_law_knows_comes_last(law: OrbitLaw) -> None:
     assert next_states(law, candidates, 17)[-1] == 0
     # a repetition of the first choice, turned in space and by the crystal's own symmetry, tells little
     first = int(next_states(law, candidates, 1)[0])
-    turned = random_rotations(np.random.default_rng(0), 1) @ candidates[first] @ law.point_group.rotations[5]
+    turned = random_rotations(np.random.default_rng(0), 1) @ candidates[first] @ law.symmetry.rotations[5]
     again = next_states(law, np.concatenate([candidates, turned]), 6)
     assert (again == first).sum() + (again == 17).sum() == 1
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiscale.ellipticity import acoustic_minimum
+from multiscale.law_fields import InvalidLaw
 from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.orbit_network import InvalidLaw
 from multiscale.polyconvex_network import PolyconvexLaw, arguments
 from multiscale.strain import stress_components
 from multiscale.symmetry import PointGroup

@@ -24,7 +24,7 @@ def test_round_trip_is_exact(laue: str, tmp_path: Path) -> None:
     here, there = law.evaluate(F, trust=True), back.evaluate(F, trust=True)
     for name in ("energy", "first_piola", "tangent", "trust"):
         assert np.array_equal(getattr(here, name), getattr(there, name))
-    assert back.provenance == law.provenance and back.point_group.name == laue
+    assert back.provenance == law.provenance and back.symmetry.name == laue
     assert [path.name for path in tmp_path.iterdir()] == ["law.safetensors"]
 
 
@@ -55,10 +55,10 @@ def test_files_that_are_refused(cubic: PointGroup, tmp_path: Path) -> None:
     with pytest.raises(NetworkFileError, match="has schema None, expected 'atomlaw/orbit-law'"):
         OrbitLaw.load(broken)
     for changes, message in (
-        ({"schema_version": 99}, "schema version 99, this release reads 2"),
+        ({"schema_version": 99}, "schema version 99, this release reads 3"),
         ({"schema": "atomlaw/other"}, "schema 'atomlaw/other', expected 'atomlaw/orbit-law'"),
-        ({"point_group": "m3m"}, "'m3m' is not known"),
-        ({"point_group": "m-3"}, r"shape \(24, 3, 3\), expected \(12, 3, 3\)"),
+        ({"symmetry": "m3m"}, "'m3m' is not known"),
+        ({"symmetry": "m-3"}, r"shape \(24, 3, 3\), expected \(12, 3, 3\)"),
         ({"growth_threshold": "nan"}, "J0 = nan"),
         ({"growth_modulus": None}, "no consistent law"),
         ({"provenance": 3}, "no consistent law"),

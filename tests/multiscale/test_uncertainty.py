@@ -11,9 +11,10 @@ from atomistic.network_file import NetworkFileError
 from multiscale.dataset import StressStrainData
 from multiscale.design import strain_design
 from multiscale.fitting import fit_orbit_law, law_of, least_squares_problem
+from multiscale.law_fields import NoUncertainty
 from multiscale.levenberg_marquardt import levenberg_marquardt
 from multiscale.orbit_fit import OrbitFit
-from multiscale.orbit_network import NoUncertainty, OrbitLaw
+from multiscale.orbit_network import OrbitLaw
 from multiscale.reference_state import ReferenceState
 from multiscale.symmetry import PointGroup
 from multiscale.uncertainty import DEVIATIONS, InvalidUncertainty, Uncertainty
