@@ -41,6 +41,24 @@ def write_network_file(
         partial.unlink(missing_ok=True)
 
 
+def read_schema(path: str | os.PathLike[str]) -> str:
+    """What kind of network a file holds.
+
+    Raises:
+        NetworkFileError: missing, truncated or foreign file.
+    """
+    if not Path(path).is_file():
+        raise NetworkFileError(f"{path} is not a file; expected a network in safetensors")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER_KEY, "null"))
+    except (SafetensorError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise NetworkFileError(f"{path} cannot be read as a network ({error}); save it again") from error
+    if not isinstance(header, dict) or not isinstance(header.get("schema"), str):
+        raise NetworkFileError(f"{path} has no schema: another kind of safetensors file")
+    return str(header["schema"])
+
+
 def read_network_file(
     path: str | os.PathLike[str], schema: str, version: int, names: tuple[str, ...] | None = None
 ) -> tuple[dict[str, Any], dict[str, ndarray]]:

@@ -1,6 +1,7 @@
 from .broken_symmetry import BrokenSymmetry, SymmetryCheck, symmetry_check, warn_of_broken_symmetry
 from .cauchy_born import CauchyBornLaw, UnstableCrystal
 from .classical.crystal_fit import ElasticConstantsFit, fit_elastic_constants
+from .classical.files import load_classical_law, save_classical_law
 from .classical.fitting import ModelFit, Undetermined, fit_model
 from .classical.isotropic import IsotropicLaw
 from .classical.models import Model, classical_models
@@ -17,6 +18,7 @@ from .ellipticity import Ellipticity, check_ellipticity
 from .fitting import PoorFit, fit_orbit_law, normalised_mse
 from .invariant_fit import fit_invariant_law, fit_polyconvex_law
 from .invariant_network import InvariantLaw
+from .law_files import load_fitted_law, load_law
 from .law_fit import fit, symmetry_named
 from .material_symmetry import InfiniteGroup, InvalidSymmetry, MaterialSymmetry
 from .measured import InvalidTest, MeasuredTest
@@ -88,6 +90,9 @@ __all__ = [
     "fit_orbit_law",
     "fit_polyconvex_law",
     "integrability",
+    "load_classical_law",
+    "load_fitted_law",
+    "load_law",
     "next_states",
     "normalised_mse",
     "predicted_stress",
@@ -96,6 +101,7 @@ __all__ = [
     "read_extxyz",
     "sample",
     "sample_thermal",
+    "save_classical_law",
     "strain_design",
     "symmetry_check",
     "symmetry_named",

@@ -132,9 +132,11 @@ class Thermal(Section):
 
 
 class Law(Section):
-    """The hyperelastic network."""
+    """The hyperelastic network; what is left out is the crystal's own symmetry, and the mode's own number of neurons."""
 
-    neurons: int = Field(12, ge=1, le=1000)
+    mode: Literal["free", "penalised", "polyconvex"] = "free"
+    symmetry: str | None = None
+    neurons: int | None = Field(None, ge=1, le=1000)
     starts: int = Field(8, ge=1)
 
 

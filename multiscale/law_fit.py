@@ -63,7 +63,7 @@ def fit(
     data = usable(data)
     if data.first_piola is not None:
         warn_of_open_cycles(data)
-    law = _fitted(data, symmetry, mode, neurons, seed, starts, reference_stress, progress)
+    law = fitted_law(data, symmetry, mode, neurons, seed, starts, reference_stress, progress)
     if data.first_piola is not None:
         warn_of_broken_symmetry(law, data, symmetry)
     return law
@@ -81,7 +81,7 @@ def symmetry_named(name: str, axis: tuple[float, float, float] = (0.0, 0.0, 1.0)
     return PointGroup.named(name)
 
 
-def _fitted(
+def fitted_law(
     data: StressStrainData,
     symmetry: MaterialSymmetry,
     mode: Mode,
@@ -91,7 +91,7 @@ def _fitted(
     reference_stress: ReferenceStress,
     progress: Progress | None,
 ) -> FittedLaw:
-    """The law of this symmetry and mode."""
+    """The law of this symmetry and mode, its data not checked; arguments as of `fit`."""
     if mode not in get_args(Mode):
         raise FitError(f"mode is {mode!r}, expected one of {', '.join(get_args(Mode))}")
     count = ARGUMENT_NEURONS if neurons is None else neurons

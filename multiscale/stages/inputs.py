@@ -10,6 +10,7 @@ from ase.io import iread, read
 
 import atomistic
 from multiscale.configuration import Configuration, ConfigurationError
+from multiscale.law_fit import symmetry_named
 from multiscale.recorded import RecordedReference
 
 
@@ -112,6 +113,11 @@ def check_inputs(configuration: Configuration, path: str | Path) -> None:
         raise ConfigurationError(f"{path}: [reference] {error}") from error
     if configuration.reference.dataset is None:
         _check_reference(configuration, atoms, calculator, path)
+    if configuration.law.symmetry is not None:
+        try:
+            symmetry_named(configuration.law.symmetry)
+        except ValueError as error:
+            raise ConfigurationError(f"{path}: [law] {error}") from error
     structure, truth = configuration.structure, configuration.truth
     _check_mesh(structure.mesh, configuration, f"{path}: [structure]")
     if truth.mesh != structure.mesh:

@@ -14,7 +14,7 @@ import multiscale
 from atomistic import NeuralPotential
 from multiscale import figures
 from multiscale.configuration import Configuration
-from multiscale.orbit_network import OrbitLaw
+from multiscale.law_files import load_fitted_law
 from multiscale.stages.arrays import read_arrays
 from multiscale.stages.data import STATES
 from multiscale.stages.engine import Finding, Job, Stage
@@ -63,7 +63,7 @@ def write_report(job: Job) -> Finding:
         metrics=metrics,
         constants=elastic_constants(job.configuration, metrics),
         states=multiscale.StressStrainData.read(job.upstream("data", STATES)),
-        law=OrbitLaw.load(job.upstream("law", LAW_FILE)),
+        law=load_fitted_law(job.upstream("law", LAW_FILE)),
         potential=NeuralPotential.load(job.upstream("potential", POTENTIAL_FILE)),
         newton=newton,
         figures=drawn(job, newton["steps"]),
@@ -88,7 +88,7 @@ def drawn(job: Job, steps: Sequence[dict[str, Any]]) -> dict[str, str]:
     thermal = multiscale.StressStrainData.read(job.upstream("thermal", THERMAL_STATES))
     points = read_arrays(job.upstream("structure", POINTS))
     compared = read_arrays(job.upstream("truth", COMPARISON))
-    law = OrbitLaw.load(job.upstream("law", LAW_FILE))
+    law = load_fitted_law(job.upstream("law", LAW_FILE))
     tangents = np.linspace(0, parity["tangent"].size - 1, min(DRAWN_TANGENTS, parity["tangent"].size)).astype(int)
     return {
         "potential_parity": figures.parity(
@@ -174,7 +174,7 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
 
 REPORT = Stage(
     name="report",
-    reads=("name", "crystal", "reference", "thermal", "structure", "report"),
+    reads=("name", "crystal", "reference", "thermal", "law", "structure", "report"),
     needs=("reference", "potential", "data", "thermal", "law", "structure", "truth"),
     outputs=(PAGE,),
     work=write_report,

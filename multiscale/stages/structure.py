@@ -10,7 +10,7 @@ import numpy as np
 import fem
 from fem.law import Law
 from multiscale.configuration import Configuration
-from multiscale.orbit_network import OrbitLaw
+from multiscale.law_files import load_fitted_law
 from multiscale.stages.arrays import write_arrays
 from multiscale.stages.engine import Finding, Job, Progress, Stage
 from multiscale.stages.law import LAW_FILE
@@ -26,7 +26,7 @@ POINTS = "points.h5"
 def solve_structure(job: Job) -> Finding:
     """Solve, write the solution and draw it."""
     configuration, structure = job.configuration, job.configuration.structure
-    law = OrbitLaw.load(job.upstream("law", LAW_FILE))
+    law = load_fitted_law(job.upstream("law", LAW_FILE))
     try:
         solution = solve(configuration, structure.mesh, law, structure.degree, structure.load_steps, job.progress)
     except fem.LoadNotConverged as error:

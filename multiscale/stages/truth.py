@@ -13,7 +13,7 @@ import multiscale
 from atomistic import NeuralPotential
 from fem.law import Law
 from multiscale.cauchy_born import CauchyBornLaw
-from multiscale.orbit_network import OrbitLaw
+from multiscale.law_files import load_fitted_law
 from multiscale.sampling import crystal_from_record
 from multiscale.stages.arrays import write_arrays
 from multiscale.stages.data import STATES
@@ -33,7 +33,7 @@ POINTS_FOR_THE_LAW = 20_000
 def compare_with_atoms(job: Job) -> Finding:
     """Both solutions, how far they are apart, and what one constitutive evaluation costs each."""
     configuration, truth = job.configuration, job.configuration.truth
-    law = OrbitLaw.load(job.upstream("law", LAW_FILE))
+    law = load_fitted_law(job.upstream("law", LAW_FILE))
     crystal = crystal_from_record(multiscale.StressStrainData.read(job.upstream("data", STATES)).crystal)
     atoms = CauchyBornLaw(crystal, NeuralPotential.load(job.upstream("potential", POTENTIAL_FILE)))
     torch.set_num_threads(job.threads)

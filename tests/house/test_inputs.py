@@ -227,3 +227,18 @@ def assert_refused(path: Path, capsys: pytest.CaptureFixture[str], *fragments: s
         for fragment in fragments:
             assert fragment in told.err
     assert not (path.parent / "runs").exists()
+
+
+def test_symmetry_refused(tiny: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tiny(("neurons = 2", 'neurons = 2\nsymmetry = "cubic"'))
+    assert main(["check", str(path)]) == 2
+    assert f"{path}: [law] point group 'cubic' is not known, expected one of 1, -1" in capsys.readouterr().err
+
+
+def test_modes_of_the_law(tiny: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tiny(("neurons = 2", 'neurons = 2\nmode = "polyconvex"\nsymmetry = "isotropic"'))
+    assert main(["check", str(path)]) == 0
+    assert Configuration.read(path).law.mode == "polyconvex"
+    path = tiny(("neurons = 2", 'mode = "convex"'))
+    assert main(["check", str(path)]) == 2
+    assert "[law] mode = \"convex\": expected 'free', 'penalised' or 'polyconvex'" in capsys.readouterr().err

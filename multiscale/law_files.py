@@ -1,0 +1,46 @@
+"""Any law from its file, whichever it is: the header says."""
+
+import os
+from typing import Final
+
+from atomistic.network_file import NetworkFileError, read_schema
+from fem.law import Law
+from multiscale.classical.files import CLASSICAL_SCHEMA, load_classical_law
+from multiscale.invariant_network import InvariantLaw
+from multiscale.law_fit import FittedLaw
+from multiscale.orbit_network import OrbitLaw
+from multiscale.polyconvex_network import PolyconvexLaw
+from multiscale.stress_units import UnitError
+
+FITTED: Final[dict[str, type[FittedLaw]]] = {kind.schema: kind for kind in (OrbitLaw, InvariantLaw, PolyconvexLaw)}
+"""Schema -> the law that `multiscale.fit` made; all are in GPa."""
+
+
+def load_fitted_law(path: str | os.PathLike[str]) -> FittedLaw:
+    """A law that `multiscale.fit` made and its `save` wrote.
+
+    Raises:
+        NetworkFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
+    """
+    schema = read_schema(path)
+    if schema not in FITTED:
+        raise NetworkFileError(f"{path} has schema {schema!r}, expected one of {', '.join(FITTED)}: no fitted law")
+    return FITTED[schema].load(path)
+
+
+def load_law(path: str | os.PathLike[str], *, unit: str = "GPa") -> Law:
+    """A law of any kind: one that was fitted, or a classical one.
+
+    Args:
+        unit: that its stress is expected in.
+
+    Raises:
+        NetworkFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
+        UnitError: the law is in another unit.
+    """
+    if read_schema(path) == CLASSICAL_SCHEMA:
+        return load_classical_law(path, unit=unit)
+    law = load_fitted_law(path)
+    if unit != "GPa":
+        raise UnitError(f"{path} holds a law in 'GPa', expected {unit!r}; fitted networks are in GPa")
+    return law
