@@ -18,10 +18,11 @@ from fem.c_function import CFunction, NoCFunction
 from fem.law import InadmissibleDeformation, Response, ShapeError, check_deformation_gradient
 from multiscale import kernel
 from multiscale.domain import Domain
+from multiscale.gauge import Gauge
 from multiscale.law_fields import NoUncertainty, UnknownState
 from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
 from multiscale.network_terms import NetworkTerms
-from multiscale.strain import determinant, green_lagrange
+from multiscale.strain import determinant
 from multiscale.symmetry import PointGroup
 from multiscale.symmetry_domain import domain_of
 from multiscale.uncertainty import Uncertainty
@@ -58,9 +59,14 @@ class StrainPotential(ABC):
         """The closed form; computed once."""
 
     @cached_property
+    def gauge(self) -> Gauge | None:
+        """What trust is measured by; None where the law has no domain."""
+        return None if self.domain is None else Gauge.of(self.terms, self.domain.strain)
+
+    @cached_property
     def _compiled(self) -> CFunction | None:
         """None without a compiler (a warning says so)."""
-        return kernel.compiled(self.terms)
+        return kernel.compiled(self.terms, self.gauge)
 
     @property
     @final
@@ -90,7 +96,7 @@ class StrainPotential(ABC):
         tangent: bool = True,
         trust: bool = False,
     ) -> Response:
-        """W, P, A in GPa at F (n, 3, 3); with `trust`, the domain's gauge (None where the law has no domain).
+        """W, P, A in GPa at F (n, 3, 3); with `trust`, that of multiscale.gauge (None where the law has no domain).
 
         The state may hold the orientation (n, 3, 3) of the material at each point, rotations R from its axes to the laboratory's:
         P(F) = P_material(F R) R^T.
@@ -104,33 +110,40 @@ class StrainPotential(ABC):
             raise ShapeError(f"F has shape {F.shape}, expected (n, 3, 3)")
         R = orientation_of(state, len(F))
         evaluate = self._in_numpy if self._compiled is None else self._in_c
-        W, P, A = evaluate(F, R, tangent=tangent)
-        gauge = None
-        if trust and self.domain is not None:
-            gauge = self.domain.trust(green_lagrange(F if R is None else F @ R))
-        return Response(energy=W, first_piola=P, tangent=A, trust=gauge)
+        return evaluate(F, R, tangent=tangent, trust=trust and self.gauge is not None)
 
     def _in_c(
-        self, F: Float[ndarray, "n 3 3"], R: Float[ndarray, "n 3 3"] | None, *, tangent: bool
-    ) -> tuple[ndarray, ndarray, ndarray | None]:
+        self, F: Float[ndarray, "n 3 3"], R: Float[ndarray, "n 3 3"] | None, *, tangent: bool, trust: bool
+    ) -> Response:
         n = len(F)
-        W, P = np.empty(n), np.empty((n, 3, 3))
-        A = np.empty((n, 3, 3, 3, 3)) if tangent else None
-        point = self.c_function().call(F, None if R is None else R.reshape(n, 9), energy=W, first_piola=P, tangent=A)
+        answer = Response(
+            np.empty(n),
+            np.empty((n, 3, 3)),
+            np.empty((n, 3, 3, 3, 3)) if tangent else None,
+            np.empty(n) if trust else None,
+        )
+        point = self.c_function().call(
+            F,
+            None if R is None else R.reshape(n, 9),
+            energy=answer.energy,
+            first_piola=answer.first_piola,
+            tangent=answer.tangent,
+            trust=answer.trust,
+        )
         if point >= 0:
             raise InadmissibleDeformation(point, float(determinant(F[point])))
-        return W, P, A
+        return answer
 
     def _in_numpy(
-        self, F: Float[ndarray, "n 3 3"], R: Float[ndarray, "n 3 3"] | None, *, tangent: bool
-    ) -> tuple[ndarray, ndarray, ndarray | None]:
+        self, F: Float[ndarray, "n 3 3"], R: Float[ndarray, "n 3 3"] | None, *, tangent: bool, trust: bool
+    ) -> Response:
         check_deformation_gradient(F)
-        if R is None:
-            return self.terms.evaluate(F, tangent=tangent)
-        W, P, A = self.terms.evaluate(F @ R, tangent=tangent)
-        if A is not None:
-            A = np.einsum("niMkN,nJM,nLN->niJkL", A, R, R, optimize=True)
-        return W, P @ np.swapaxes(R, 1, 2), A
+        local = F if R is None else F @ R
+        W, P, A = self.terms.evaluate(local, tangent=tangent)
+        if R is not None:
+            P = P @ np.swapaxes(R, 1, 2)
+            A = None if A is None else np.einsum("niMkN,nJM,nLN->niJkL", A, R, R, optimize=True)
+        return Response(W, P, A, self.gauge.trust(local) if trust and self.gauge is not None else None)
 
     @final
     def stress_error(self, deformation_gradient: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3 3"]:

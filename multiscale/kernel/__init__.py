@@ -8,16 +8,19 @@ Without a compiler, laws run on numpy, and a warning says so.
 """
 
 import os
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from atomistic.compiler import VECTORS, built_library, library_or_warning
 from fem.c_function import HEADER, SYMBOL, CFunction, StateField
+from multiscale.gauge import Gauge, neurons_of
 from multiscale.network_terms import NetworkTerms
 
 FOLDER: Final = Path(__file__).parent
@@ -43,13 +46,43 @@ int64_t {SYMBOL}(int64_t n, const double *F, const double *state, const void *pa
 ORIENTATION: Final = StateField("orientation", (3, 3), tuple(np.eye(3).ravel().tolist()))
 """R, from the crystal's axes to the laboratory's: P(F) = P_crystal(F R) R^T."""
 
+TEMPERATURE: Final = StateField("temperature", ())
+"""T in K, >= 0."""
 
-def compiled(terms: NetworkTerms) -> CFunction | None:
-    """The terms as a C function, or None where it cannot be built (with the warning `KernelUnavailable`, once)."""
-    if NO_KERNEL_VARIABLE in os.environ:
+HEAD: Final = 24
+"""Numbers before the first section."""
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """theta = (T - origin) / span in K, and the heat capacity c of the term - c (T ln(T / span) - T)."""
+
+    origin: float
+    span: float
+    heat_capacity: float = 0.0
+
+
+def compiled(terms: NetworkTerms, gauge: Gauge | None) -> CFunction | None:
+    """The terms as a C function, with trust where there is a gauge.
+
+    None where it cannot be built (with the warning `KernelUnavailable`, once).
+    """
+    library = None if NO_KERNEL_VARIABLE in os.environ else library_of(terms.arguments.kernel, len(terms.linear))
+    if library is None:
         return None
-    library = library_of(terms.arguments.kernel, len(terms.linear))
-    return None if library is None else CFunction(library, parameter_block(terms), (ORIENTATION,))
+    return CFunction(library, parameter_block([terms], gauge), (ORIENTATION,), gauge is not None)
+
+
+def compiled_thermal(terms: Sequence[NetworkTerms], temperature: Temperature) -> CFunction | None:
+    """psi = sum_k theta^k W_k of terms that differ in amplitudes, constant, linear and quadratic part alone; None as above.
+
+    What else they have, growth for one, is the first one's.
+    """
+    first = terms[0]
+    library = None if NO_KERNEL_VARIABLE in os.environ else library_of(first.arguments.kernel, len(first.linear))
+    if library is None:
+        return None
+    return CFunction(library, parameter_block(terms, None, temperature), (ORIENTATION, TEMPERATURE))
 
 
 @cache
@@ -69,53 +102,66 @@ def source(kind: str, arguments: int) -> str:
     return "".join([*head, *(part.read_text() for part in parts)])
 
 
-def parameter_block(terms: NetworkTerms) -> Float[ndarray, "p"]:
-    """The terms laid out as law_parameters (block.h): a head of twelve numbers, then sections that begin at multiples of eight."""
-    runs = runs_of_equal_amplitude(terms)
-    images = [records(terms, members) for members in runs]
-    begin = np.cumsum([0, *(len(run) for run in images)]).astype(np.int64)
-    tables = terms.arguments.tables
-    sections = [
-        begin.view(np.float64),
-        np.array([terms.amplitudes[members[0]] for members in runs]),
-        np.concatenate([np.zeros(0), *(run.ravel() for run in images)]),
-        terms.linear,
-        terms.quadratic.ravel(),
-        tables.ravel(),
+def parameter_block(
+    terms: Sequence[NetworkTerms], gauge: Gauge | None, temperature: Temperature | None = None
+) -> Float[ndarray, "p"]:
+    """The terms laid out as law_parameters (block.h): a head, then sections that begin at multiples of eight doubles."""
+    first = terms[0]
+    neurons = neurons_of(first) if len(terms) == 1 else thermal_neurons(terms)
+    runs = [run[k : k + IMAGES_PER_RUN] for run in neurons for k in range(0, len(run), IMAGES_PER_RUN)]
+    owner = [h for h, run in enumerate(neurons) for _ in range(0, len(run), IMAGES_PER_RUN)]
+    images = [records(first, members) for members in runs]
+    trust = [] if gauge is None else [gauge.factor[owner], gauge.offset, gauge.slope]
+    sections = {
+        "begin": np.cumsum([0, *(len(run) for run in images)]).astype(np.int64).view(np.float64),
+        "amplitude": np.array([[each.amplitudes[members[0]] for each in terms] for members in runs]),
+        "images": np.concatenate([np.zeros(0), *(run.ravel() for run in images)]),
+        "constant": np.array([each.constant for each in terms]),
+        "linear": np.stack([each.linear for each in terms], axis=-1),
+        "quadratic": np.stack([each.quadratic for each in terms], axis=-1),
+        "tables": first.arguments.tables,
+        "gauge": np.concatenate([np.zeros(0), *(array.ravel() for array in trust)]),
+    }
+    offset, placed = {}, [np.zeros(HEAD)]
+    for name, array in sections.items():
+        offset[name] = sum(map(len, placed))
+        placed.append(np.append(array.ravel(), np.zeros(-array.size % 8)))
+    integers = [
+        len(runs),
+        *(offset[name] for name in ("begin", "amplitude", "images", "constant", "linear", "quadratic", "tables")),
+        len(first.arguments.tables),
+        0 if gauge is None else gauge.factor.shape[1],
+        offset["gauge"],
+        len(terms),
+        ORIENTATION.size + (0 if temperature is None else TEMPERATURE.size),
     ]
-    head, position, placed = np.zeros(16), 16, []
-    offsets = []
-    for numbers in sections:
-        offsets.append(position)
-        padded = np.zeros(-(-len(numbers) // 8) * 8)
-        padded[: len(numbers)] = numbers
-        placed.append(padded)
-        position += len(padded)
-    head[:8] = np.array([len(runs), *offsets, len(tables)], dtype=np.int64).view(np.float64)
-    head[8:12] = terms.constant, terms.log_volume, terms.growth_modulus, terms.growth_threshold
-    block = np.concatenate([head, *placed])
+    border = 0.0 if gauge is None else gauge.border
+    thermal = (0.0, 1.0, 0.0) if temperature is None else astuple(temperature)
+    numbers = [first.log_volume, first.growth_modulus, first.growth_threshold, border, *thermal]
+    placed[0][: len(integers)] = np.array(integers, dtype=np.int64).view(np.float64)
+    placed[0][len(integers) : len(integers) + len(numbers)] = numbers
+    block = np.concatenate(placed)
     block.flags.writeable = False
     return block
 
 
-def runs_of_equal_amplitude(terms: NetworkTerms) -> list[ndarray]:
-    """Indices of images, one array a run."""
-    order = np.argsort(terms.amplitudes, kind="stable")
-    cuts = np.flatnonzero(np.diff(terms.amplitudes[order])) + 1
-    runs = [run for run in np.split(order, cuts) if len(run)]
-    return [run[k : k + IMAGES_PER_RUN] for run in runs for k in range(0, len(run), IMAGES_PER_RUN)]
+def thermal_neurons(terms: Sequence[NetworkTerms]) -> list[Int[ndarray, "k"]]:
+    """The images of one bias and one amplitude in each of the terms, for every such set."""
+    rows = np.stack([*(each.amplitudes for each in terms), terms[0].biases], axis=1)
+    _, owner = np.unique(rows, axis=0, return_inverse=True)
+    return [np.flatnonzero(owner.ravel() == h) for h in range(owner.max(initial=-1) + 1)]
 
 
 def records(terms: NetworkTerms, members: ndarray) -> Float[ndarray, "k r"]:
-    """u, b, v u and v u u^T of the images, filled up with idle ones."""
-    u, v = terms.weights[members], terms.amplitudes[members, None]
+    """u, b and u u^T of the images, filled up with idle ones."""
+    u = terms.weights[members]
     m = u.shape[1]
     rows, columns = np.triu_indices(m)
     tiles = -(-len(rows) // ACCUMULATORS)
-    width = 2 * m + 1 + tiles * -(-len(rows) // tiles)
+    width = m + 1 + tiles * -(-len(rows) // tiles)
     record = np.zeros((-(-len(members) // PADDED_TO) * PADDED_TO, width))
     record[:, m] = IDLE_BIAS
-    record[: len(members), : 2 * m + 1 + len(rows)] = np.concatenate(
-        [u, terms.biases[members, None], v * u, v * u[:, rows] * u[:, columns]], axis=1
+    record[: len(members), : m + 1 + len(rows)] = np.concatenate(
+        [u, terms.biases[members, None], u[:, rows] * u[:, columns]], axis=1
     )
     return record

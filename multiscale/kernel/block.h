@@ -3,13 +3,16 @@
  * A law is a function of arguments x of strain, ARGUMENTS of them (the text before this one says how many; another says which):
  *
  *     W = constant + linear.x + 1/2 x.quadratic.x + sum_g v_g sum_k softplus(u_k.x + b_k) + log_volume ln J + gamma (J0/J - 1)_+^4
+ *
+ * In a law of temperature constant, linear, quadratic and v are polynomials in theta = (T - origin) / span, their coefficients stored one
+ * after the other (`powers` of them; one where the law knows no temperature), and W has the term - heat_capacity (T ln(T / span) - T).
  */
 
 enum {
     PAIRS = ARGUMENTS * (ARGUMENTS + 1) / 2,
     TILES = (PAIRS + 23) / 24,            /* accumulators of second derivatives that fit the registers: TILE at a time */
     TILE = (PAIRS + TILES - 1) / TILES,
-    RECORD = 2 * ARGUMENTS + 1 + TILES * TILE,
+    RECORD = ARGUMENTS + 1 + TILES * TILE,
     QUAD = 4,
     BLOCKS = 32 / LANES
 };
@@ -18,13 +21,19 @@ enum {
 typedef struct {
     int64_t groups;      /* runs of images with one amplitude; a run is a multiple of four (QUAD), and at most 512 */
     int64_t begin;       /* (groups + 1) int64: first image of each run */
-    int64_t amplitude;   /* (groups) v */
-    int64_t images;      /* (images, RECORD): u, b, v u, and v u u^T by its upper triangle's rows, filled up with zeros */
-    int64_t linear;      /* (ARGUMENTS) */
-    int64_t quadratic;   /* (ARGUMENTS, ARGUMENTS) */
+    int64_t amplitude;   /* (groups, powers) v */
+    int64_t images;      /* (images, RECORD): u, b, and u u^T by its upper triangle's rows, filled up with zeros */
+    int64_t constant;    /* (powers) */
+    int64_t linear;      /* (ARGUMENTS, powers) */
+    int64_t quadratic;   /* (ARGUMENTS, ARGUMENTS, powers) */
     int64_t tables;      /* what the arguments are made with */
     int64_t rows;        /* of the tables */
-    double constant, log_volume, growth_modulus, growth_threshold;
+    int64_t columns;     /* r of the gauge of trust (multiscale/gauge.py), 0 where the law has none */
+    int64_t gauge;       /* factor (groups, r), offset (r, 6), slope (r, 6, 6) */
+    int64_t powers;
+    int64_t state;       /* numbers of state a point: R (9), and T where powers > 1 */
+    double log_volume, growth_modulus, growth_threshold, border;
+    double origin, span, heat_capacity;
 } law_parameters;
 
 INLINE const double *section(const law_parameters *law, int64_t offset) { return (const double *)law + offset; }
@@ -33,11 +42,13 @@ typedef struct {
     vd F[9], J;                        /* in laboratory axes */
     int turned;                        /* whether there is an R, crystal axes to laboratory axes; all below are the crystal's */
     vd turn[9];
+    vd T, theta;
     vd e[6];
     vd change, inverse[6], log;        /* J - 1, C^-1, ln J: where `volume` was called */
     vd x[ARGUMENTS];
     vd energy;
     vd product, rest;                  /* of the running neuron: prod (1 + t), sum max(z, 0) */
+    vd neuron[ARGUMENTS];              /* of the running neuron: its share of dW/dx */
     vd sums[ARGUMENTS + TILES * TILE]; /* dW/dx and the upper triangle of d2W/dx2 */
 } block;
 

@@ -33,9 +33,11 @@ static void begin_arguments(block *at, const double *tables, int64_t rows) {
 #endif
 }
 
-static void end_arguments(block *at, const double *tables, int64_t rows, vd *S, vd *D) {
+#define THROUGH_ARGUMENTS 1
+
+static void end_arguments(block *at, const double *tables, int64_t rows, vd G[ARGUMENTS][6], vd *S, vd *D) {
     const vd *e = at->e, *c = at->sums, *B = at->inverse;
-    vd G[ARGUMENTS][6], change[2];
+    vd change[2];
     changes(e, change);
     for (int a = 0; a < 6; ++a) G[0][a] = B[a];
     vd log_slope = c[0], log_bend = splat(0.0);
@@ -67,6 +69,5 @@ static void end_arguments(block *at, const double *tables, int64_t rows, vd *S, 
     }
     for (int k = 0; k < 21; ++k) D[k] += c[4] * tables[6 + k];
 #endif
-    add_through(G, c, S, D);
     add_hessian_of_volume(B, log_slope, log_bend, D);
 }

@@ -7,10 +7,10 @@
  * No global state. No -ffast-math: comparisons with NaN must stay what they are.
  */
 
-enum { IMAGES = 32, STATE = 9 };
+enum { IMAGES = 32 };
 
-/* sigma and sigma (1 - sigma) of `count` images (a multiple of four); the neuron's product and rest grow. */
-INLINE void activate(block *at, const double *image, int count, vd *slope, vd *curvature) {
+/* v sigma and v sigma (1 - sigma) of `count` images (a multiple of four); the neuron's product and rest grow. */
+INLINE void activate(block *at, const double *image, int count, vd v, vd *slope, vd *curvature) {
     vd x[ARGUMENTS];
     for (int a = 0; a < ARGUMENTS; ++a) x[a] = at->x[a];
     vd product = at->product, rest = at->rest;
@@ -33,8 +33,8 @@ INLINE void activate(block *at, const double *image, int count, vd *slope, vd *c
         const vd inverse = 1.0 / all, a = inverse * second, b = inverse * first;
         const vd r[QUAD] = {a * p[1], a * p[0], b * p[3], b * p[2]};
         for (int q = 0; q < QUAD; ++q) {
-            const vd other = t[q] * r[q];
-            slope[k + q] = choose(below[q], other, r[q]);
+            const vd scaled = v * r[q], other = t[q] * scaled;
+            slope[k + q] = choose(below[q], other, scaled);
             curvature[k + q] = other * r[q];
         }
     }
@@ -59,6 +59,7 @@ INLINE void accumulate(vd *sums, int width, const double *image, int first, int 
 static int inadmissible(const block *at, int points) {
     for (int lane = 0; lane < points; ++lane) {
         if (!(at->J[lane] > 0.0 && at->J[lane] < INFINITY)) return lane;
+        if (!(at->T[lane] >= 0.0 && at->T[lane] < INFINITY)) return lane;
         for (int i = 0; at->turned && i < 3; ++i)
             for (int j = i; j < 3; ++j) {
                 double dot = -(double)(i == j);
@@ -79,23 +80,23 @@ static void action(const vd *R, vd M[6][6]) {
         }
 }
 
-/* One point a lane from rows of nine numbers; lanes without a point hold the identity. */
-INLINE void load(vd *columns, const double *rows, int points) {
+/* One point a lane from nine numbers every `stride`; lanes without a point hold the identity. */
+INLINE void load(vd *columns, const double *rows, int64_t stride, int points) {
     vd number[LANES];
     for (int c = 0; c < 9; ++c) columns[c] = splat(c % 4 == 0);
     if (points < LANES) {
         for (int lane = 0; lane < points; ++lane)
-            for (int c = 0; c < 9; ++c) columns[c][lane] = rows[9 * lane + c];
+            for (int c = 0; c < 9; ++c) columns[c][lane] = rows[stride * lane + c];
         return;
     }
     int c = 0;
     for (; c + LANES <= 9; c += LANES) {
-        for (int lane = 0; lane < LANES; ++lane) number[lane] = *(const unaligned_vd *)(rows + 9 * lane + c);
+        for (int lane = 0; lane < LANES; ++lane) number[lane] = *(const unaligned_vd *)(rows + stride * lane + c);
         transpose(number);
         for (int k = 0; k < LANES; ++k) columns[c + k] = number[k];
     }
     for (; c < 9; ++c)
-        for (int lane = 0; lane < LANES; ++lane) columns[c][lane] = rows[9 * lane + c];
+        for (int lane = 0; lane < LANES; ++lane) columns[c][lane] = rows[stride * lane + c];
 }
 
 /* And back: `count` numbers a point; the columns are spoilt. */
@@ -110,10 +111,13 @@ INLINE void store(double *rows, vd *columns, int count, int points) {
 }
 
 /* Reads the points; strain from H = F - I, E = (H + H^T + H^T H) / 2. Returns the first point that no law can take, or -1. */
-static int begin_block(block *at, const double *F, const double *R, int points) {
-    at->turned = R != 0;
-    load(at->F, F, points);
-    if (R) load(at->turn, R, points);
+static int begin_block(block *at, const law_parameters *law, const double *F, const double *state, int points) {
+    const int turned = at->turned = state != 0;
+    load(at->F, F, 9, points);
+    at->T = splat(0.0);
+    if (state) load(at->turn, state, law->state, points);
+    for (int lane = 0; law->powers > 1 && lane < points; ++lane) at->T[lane] = state ? state[law->state * lane + 9] : NAN;
+    at->theta = law->powers > 1 ? (at->T - law->origin) / law->span : splat(0.0);
     const vd *f = at->F;
     vd h[9];
     for (int c = 0; c < 9; ++c) h[c] = f[c] - (double)(c % 4 == 0);
@@ -125,30 +129,48 @@ static int begin_block(block *at, const double *F, const double *R, int points) 
     e[3] = h[5] + h[7] + h[1] * h[2] + h[4] * h[5] + h[7] * h[8];
     e[4] = h[2] + h[6] + h[0] * h[2] + h[3] * h[5] + h[6] * h[8];
     e[5] = h[1] + h[3] + h[0] * h[1] + h[3] * h[4] + h[6] * h[7];
-    if (R) {
-        vd M[6][6], turned[6];
+    if (turned) {
+        vd M[6][6], crystal[6];
         action(at->turn, M);
         for (int a = 0; a < 6; ++a) {
-            turned[a] = splat(0.0);
-            for (int b = 0; b < 6; ++b) turned[a] += M[b][a] * e[b];
+            crystal[a] = splat(0.0);
+            for (int b = 0; b < 6; ++b) crystal[a] += M[b][a] * e[b];
         }
-        for (int a = 0; a < 6; ++a) e[a] = turned[a];
+        for (int a = 0; a < 6; ++a) e[a] = crystal[a];
     }
     return -1;
 }
 
+/* sum_k c_k theta^k. */
+INLINE vd polynomial(const double *c, int64_t powers, vd theta) {
+    vd sum = splat(c[powers - 1]);
+    for (int64_t k = powers - 2; k >= 0; --k) sum = sum * theta + c[k];
+    return sum;
+}
+
 /* Constant, linear and quadratic part in the arguments. */
 static void add_quadratic(block *at, const law_parameters *law) {
+    const int64_t powers = law->powers;
     const double *linear = section(law, law->linear), *quadratic = section(law, law->quadratic);
-    vd energy = at->energy + law->constant;
-    for (int a = 0, k = ARGUMENTS; a < ARGUMENTS; ++a) {
-        vd bent = splat(0.0);
-        for (int b = 0; b < ARGUMENTS; ++b) bent += quadratic[ARGUMENTS * a + b] * at->x[b];
-        energy += at->x[a] * (linear[a] + 0.5 * bent);
-        at->sums[a] += linear[a] + bent;
-        for (int b = a; b < ARGUMENTS; ++b, ++k) at->sums[k] += quadratic[ARGUMENTS * a + b];
+    vd energy = at->energy + polynomial(section(law, law->constant), powers, at->theta), bent[ARGUMENTS];
+    for (int a = 0; a < ARGUMENTS; ++a) bent[a] = splat(0.0);
+    for (int a = 0, k = ARGUMENTS; a < ARGUMENTS; ++a)
+        for (int b = a; b < ARGUMENTS; ++b, ++k) {
+            const vd q = polynomial(quadratic + (ARGUMENTS * a + b) * powers, powers, at->theta);
+            at->sums[k] += q;
+            bent[a] += q * at->x[b];
+            if (b > a) bent[b] += q * at->x[a];
+        }
+    for (int a = 0; a < ARGUMENTS; ++a) {
+        const vd l = polynomial(linear + a * powers, powers, at->theta);
+        energy += at->x[a] * (l + 0.5 * bent[a]);
+        at->sums[a] += l + bent[a];
     }
     at->energy = energy;
+    for (int lane = 0; law->heat_capacity != 0.0 && lane < LANES; ++lane) {
+        const double T = at->T[lane];
+        if (T > 0.0) at->energy[lane] -= law->heat_capacity * (T * log(T / law->span) - T);
+    }
 }
 
 /* log_volume ln J + gamma (J0/J - 1)_+^4, functions of ln J. */
@@ -187,13 +209,37 @@ static void turn_derivatives(const vd *R, vd *S, vd D[6][6]) {
     }
 }
 
+/* trust = min(1, sqrt(q0 / q)), q the leverage of the point: of each column r the stress x'^T y_r - offset_r - slope_r e, squared and summed;
+ * y (r, ARGUMENTS) are the neurons' shares times the factor. */
+static void finish_trust(const block *at, const law_parameters *law, const vd *y, vd G[ARGUMENTS][6], int points, double *trust) {
+    const int64_t columns = law->columns;
+    const double *offset = section(law, law->gauge) + law->groups * columns, *slope = offset + 6 * columns;
+    vd q = splat(0.0);
+    for (int64_t r = 0; r < columns; ++r, y += ARGUMENTS, offset += 6, slope += 36)
+        for (int a = 0; a < 6; ++a) {
+            vd s = -splat(offset[a]);
+            for (int b = 0; b < 6; ++b) s -= slope[6 * a + b] * at->e[b];
+#if THROUGH_ARGUMENTS
+            for (int m = 0; m < ARGUMENTS; ++m) s += y[m] * G[m][a];
+#else
+            s += y[a];
+#endif
+            q += (a < 3 ? 1.0 : 2.0) * s * s;
+        }
+    for (int lane = 0; lane < points; ++lane) trust[lane] = q[lane] > law->border ? sqrt(law->border / q[lane]) : 1.0;
+}
+
 /* From the sums to W, P = F S and A_iJkL = delta_ik S_JL + F_iM F_kN D_MJNL. */
-static void finish_block(block *at, const law_parameters *law, int points, double *W, double *P, double *A) {
-    vd S[6], packed[21], D[6][6];
+static void finish_block(block *at, const law_parameters *law, const vd *y, int points, double *W, double *P, double *A, double *trust) {
+    vd S[6], packed[21], D[6][6], G[ARGUMENTS][6];
     for (int a = 0; a < 6; ++a) S[a] = splat(0.0);
     for (int k = 0; k < 21; ++k) packed[k] = splat(0.0);
     add_quadratic(at, law);
-    end_arguments(at, section(law, law->tables), law->rows, S, packed);
+    end_arguments(at, section(law, law->tables), law->rows, G, S, packed);
+#if THROUGH_ARGUMENTS
+    add_through(G, at->sums, S, packed);
+#endif
+    if (trust) finish_trust(at, law, y, G, points, trust);
     add_volume(at, law, S, packed);
     if (W)
         for (int lane = 0; lane < points; ++lane) W[lane] = at->energy[lane];
@@ -230,41 +276,56 @@ int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void 
     const law_parameters *law = parameters;
     const int64_t *begin = (const int64_t *)section(law, law->begin);
     const double *amplitude = section(law, law->amplitude), *images = section(law, law->images);
+    /* a law without a gauge does not know */
+    for (int64_t point = 0; trust && !law->columns && point < n; ++point) trust[point] = NAN;
+    if (!law->columns) trust = 0;
+    const int64_t columns = trust ? law->columns : 0;
     block at[BLOCKS];
-    vd slope[IMAGES], curvature[IMAGES];
+    vd v[BLOCKS], slope[IMAGES], curvature[IMAGES], y[BLOCKS * columns * ARGUMENTS + 1];
     for (int64_t start = 0; start < n; start += BLOCKS * LANES) {
         const int64_t left = n - start;
         const int blocks = left >= BLOCKS * LANES ? BLOCKS : (int)((left + LANES - 1) / LANES);
         for (int j = 0; j < blocks; ++j) {
             const int64_t point = start + j * LANES;
             const int points = n - point < LANES ? (int)(n - point) : LANES;
-            const int bad = begin_block(&at[j], F + 9 * point, state ? state + STATE * point : 0, points);
+            const int bad = begin_block(&at[j], law, F + 9 * point, state ? state + law->state * point : 0, points);
             if (bad >= 0) return point + bad;
             begin_arguments(&at[j], section(law, law->tables), law->rows);
             at[j].energy = splat(0.0);
+            for (int64_t c = 0; c < columns * ARGUMENTS; ++c) y[j * columns * ARGUMENTS + c] = splat(0.0);
             for (int a = 0; a < ARGUMENTS + TILES * TILE; ++a) at[j].sums[a] = splat(0.0);
         }
         for (int64_t g = 0; g < law->groups; ++g) {
-            for (int j = 0; j < blocks; ++j) at[j].product = splat(1.0), at[j].rest = splat(0.0);
+            for (int j = 0; j < blocks; ++j) {
+                v[j] = polynomial(amplitude + g * law->powers, law->powers, at[j].theta);
+                at[j].product = splat(1.0), at[j].rest = splat(0.0);
+                for (int a = 0; a < ARGUMENTS; ++a) at[j].neuron[a] = splat(0.0);
+            }
             for (int64_t k = begin[g]; k < begin[g + 1]; k += IMAGES) {
                 const int count = begin[g + 1] - k < IMAGES ? (int)(begin[g + 1] - k) : IMAGES;
                 const double *image = images + RECORD * k;
                 /* the same few kilobytes of images serve all blocks from the first-level cache */
                 for (int j = 0; j < blocks; ++j) {
-                    activate(&at[j], image, count, slope, curvature);
-                    if (P || A) accumulate(at[j].sums, ARGUMENTS, image, ARGUMENTS + 1, count, slope);
+                    activate(&at[j], image, count, v[j], slope, curvature);
+                    if (P || A || trust) accumulate(at[j].neuron, ARGUMENTS, image, 0, count, slope);
                     for (int t = 0; A && t < TILES; ++t)
-                        accumulate(at[j].sums + ARGUMENTS + TILE * t, TILE, image, 2 * ARGUMENTS + 1 + TILE * t, count, curvature);
+                        accumulate(at[j].sums + ARGUMENTS + TILE * t, TILE, image, ARGUMENTS + 1 + TILE * t, count, curvature);
                 }
             }
-            for (int j = 0; j < blocks; ++j) at[j].energy += amplitude[g] * (at[j].rest + log_of(at[j].product));
+            const double *factor = section(law, law->gauge) + g * columns;
+            for (int j = 0; j < blocks; ++j) {
+                at[j].energy += v[j] * (at[j].rest + log_of(at[j].product));
+                for (int a = 0; a < ARGUMENTS; ++a) at[j].sums[a] += at[j].neuron[a];
+                for (int64_t r = 0; r < columns; ++r)
+                    for (int a = 0; a < ARGUMENTS; ++a) y[(j * columns + r) * ARGUMENTS + a] += factor[r] * at[j].neuron[a];
+            }
         }
         for (int j = 0; j < blocks; ++j) {
             const int64_t point = start + j * LANES;
             const int points = n - point < LANES ? (int)(n - point) : LANES;
-            finish_block(&at[j], law, points, W ? W + point : 0, P ? P + 9 * point : 0, A ? A + 81 * point : 0);
+            finish_block(&at[j], law, y + j * columns * ARGUMENTS, points, W ? W + point : 0, P ? P + 9 * point : 0,
+                         A ? A + 81 * point : 0, trust ? trust + point : 0);
         }
     }
-    for (int64_t point = 0; trust && point < n; ++point) trust[point] = NAN;
     return -1;
 }

@@ -18,9 +18,10 @@ static void begin_arguments(block *at, const double *tables, int64_t rows) {
     at->x[12] = at->change;
 }
 
-static void end_arguments(block *at, const double *tables, int64_t rows, vd *S, vd *D) {
+#define THROUGH_ARGUMENTS 1
+
+static void end_arguments(block *at, const double *tables, int64_t rows, vd G[ARGUMENTS][6], vd *S, vd *D) {
     const vd *e = at->e, *c = at->sums;
-    vd G[ARGUMENTS][6];
     for (int a = 0; a < 6; ++a) {
         const int p = COFACTOR[a].p, q = COFACTOR[a].q, r = COFACTOR[a].r, s = COFACTOR[a].s;
         const double plus = 2.0 * COFACTOR[a].plus, minus = 2.0 * COFACTOR[a].minus;
@@ -36,6 +37,5 @@ static void end_arguments(block *at, const double *tables, int64_t rows, vd *S, 
         D[r < s ? UPPER(6, r, s) : UPPER(6, s, r)] += (r == s ? 2.0 : 1.0) * minus * c[6 + a];
         G[12][a] = at->J * at->inverse[a];
     }
-    add_through(G, c, S, D);
     add_hessian_of_volume(at->inverse, c[12] * at->J, c[12] * at->J, D);
 }

@@ -15,8 +15,9 @@ static void begin_arguments(block *at, const double *tables, int64_t rows) {
     }
 }
 
-static void end_arguments(block *at, const double *tables, int64_t rows, vd *S, vd *D) {
-    vd G[ARGUMENTS][6];
+#define THROUGH_ARGUMENTS 1
+
+static void end_arguments(block *at, const double *tables, int64_t rows, vd G[ARGUMENTS][6], vd *S, vd *D) {
     for (int m = 0; m < ARGUMENTS; ++m)
         for (int a = 0; a < 6; ++a) G[m][a] = splat(0.0);
     for (const double *u = tables, *end = tables + 8 * rows; u < end; u += 8) {
@@ -31,5 +32,4 @@ static void end_arguments(block *at, const double *tables, int64_t rows, vd *S, 
             for (int b = a; b < 6; ++b, ++k) D[k] += scaled * u[b];
         }
     }
-    add_through(G, at->sums, S, D);
 }

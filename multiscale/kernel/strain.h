@@ -5,7 +5,10 @@ static void begin_arguments(block *at, const double *tables, int64_t rows) {
     for (int a = 0; a < 6; ++a) at->x[a] = at->e[a];
 }
 
-static void end_arguments(block *at, const double *tables, int64_t rows, vd *S, vd *D) {
+/* x' is the identity: S and D are the sums. */
+#define THROUGH_ARGUMENTS 0
+
+static void end_arguments(block *at, const double *tables, int64_t rows, vd G[ARGUMENTS][6], vd *S, vd *D) {
     for (int a = 0; a < 6; ++a) S[a] = at->sums[a];
     for (int k = 0; k < 21; ++k) D[k] = at->sums[6 + k];
     if (!rows) return;

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from fem.law import InadmissibleDeformation, ShapeError
 from multiscale import kernel
 from multiscale.law_fields import UnknownState
 from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
+from multiscale.strain import green_lagrange
 from multiscale.strain_potential import StrainPotential
 from multiscale.symmetry import GENERATORS, PointGroup
+from multiscale.symmetry_domain import domain_of
 
 from .random_laws import random_law, random_rotations, random_strains
 from .test_invariant_network import FRAME, random_invariant_law
@@ -60,9 +63,10 @@ def test_equals_the_numpy_path(kind: str, seed: int, name: str, turned: bool) ->
     F[::3] *= 0.9  # some are so small that the growth term acts
     R = random_rotations(np.random.default_rng(seed), len(F)) if turned else None
     assert law.backend == "c"
-    for found, expected in zip(law._in_c(F, R, tangent=True), law._in_numpy(F, R, tangent=True), strict=True):
-        assert found is not None and expected is not None
-        assert relative(found, expected) < 1e-12
+    law = replace(law, domain=domain_of(0.4 * green_lagrange(F[:30]), symmetry))
+    known, told = (path(F, R, tangent=True, trust=True) for path in (law._in_c, law._in_numpy))
+    for name in ("energy", "first_piola", "tangent", "trust"):
+        assert relative(getattr(known, name), getattr(told, name)) < 1e-12
 
 
 @needs_compiler
