@@ -66,7 +66,7 @@ class StrainPotential(ABC):
     @cached_property
     def _compiled(self) -> CFunction | None:
         """None without a compiler (a warning says so)."""
-        return kernel.compiled(self.terms, self.gauge)
+        return kernel.compiled([self.terms], self.gauge)
 
     @property
     @final

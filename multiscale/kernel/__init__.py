@@ -20,7 +20,7 @@ from numpy import ndarray
 
 from atomistic.compiler import VECTORS, built_library, library_or_warning
 from fem.c_function import HEADER, SYMBOL, CFunction, StateField
-from multiscale.gauge import Gauge, neurons_of
+from multiscale.gauge import Gauge
 from multiscale.network_terms import NetworkTerms
 
 FOLDER: Final = Path(__file__).parent
@@ -55,34 +55,34 @@ HEAD: Final = 24
 
 @dataclass(frozen=True)
 class Temperature:
-    """theta = (T - origin) / span in K, and the heat capacity c of the term - c (T ln(T / span) - T)."""
+    """What a law of temperature adds to its terms: W = sum_k theta^k W_k - c (T ln(T / span) - T), theta = (T - origin) / span, T in K.
 
-    origin: float
-    span: float
+    Attributes:
+        heat_capacity: c. lowest, highest: temperatures of the data, outside which trust falls.
+    """
+
+    origin: float = 0.0
+    span: float = 1.0
     heat_capacity: float = 0.0
+    lowest: float = 0.0
+    highest: float = np.inf
 
 
-def compiled(terms: NetworkTerms, gauge: Gauge | None) -> CFunction | None:
-    """The terms as a C function, with trust where there is a gauge.
+def compiled(
+    terms: Sequence[NetworkTerms], gauge: Gauge | None, temperature: Temperature | None = None
+) -> CFunction | None:
+    """The terms as a C function, with trust where there is a gauge (of the first of them).
 
-    None where it cannot be built (with the warning `KernelUnavailable`, once).
+    Several terms are the W_k of a law of temperature; they differ in amplitudes, constant, linear and quadratic part alone, and their
+    terms of J are those of W_0. None where the function cannot be built (with the warning `KernelUnavailable`, once).
     """
-    library = None if NO_KERNEL_VARIABLE in os.environ else library_of(terms.arguments.kernel, len(terms.linear))
+    if NO_KERNEL_VARIABLE in os.environ:
+        return None
+    library = library_of(terms[0].arguments.kernel, len(terms[0].linear))
     if library is None:
         return None
-    return CFunction(library, parameter_block([terms], gauge), (ORIENTATION,), gauge is not None)
-
-
-def compiled_thermal(terms: Sequence[NetworkTerms], temperature: Temperature) -> CFunction | None:
-    """psi = sum_k theta^k W_k of terms that differ in amplitudes, constant, linear and quadratic part alone; None as above.
-
-    What else they have, growth for one, is the first one's.
-    """
-    first = terms[0]
-    library = None if NO_KERNEL_VARIABLE in os.environ else library_of(first.arguments.kernel, len(first.linear))
-    if library is None:
-        return None
-    return CFunction(library, parameter_block(terms, None, temperature), (ORIENTATION, TEMPERATURE))
+    state = (ORIENTATION,) if temperature is None else (ORIENTATION, TEMPERATURE)
+    return CFunction(library, parameter_block(terms, gauge, temperature), state, gauge is not None)
 
 
 @cache
@@ -103,15 +103,13 @@ def source(kind: str, arguments: int) -> str:
 
 
 def parameter_block(
-    terms: Sequence[NetworkTerms], gauge: Gauge | None, temperature: Temperature | None = None
+    terms: Sequence[NetworkTerms], gauge: Gauge | None, temperature: Temperature | None
 ) -> Float[ndarray, "p"]:
     """The terms laid out as law_parameters (block.h): a head, then sections that begin at multiples of eight doubles."""
     first = terms[0]
-    neurons = neurons_of(first) if len(terms) == 1 else thermal_neurons(terms)
-    runs = [run[k : k + IMAGES_PER_RUN] for run in neurons for k in range(0, len(run), IMAGES_PER_RUN)]
-    owner = [h for h, run in enumerate(neurons) for _ in range(0, len(run), IMAGES_PER_RUN)]
+    runs = [run[k : k + IMAGES_PER_RUN] for run in neurons_of(terms) for k in range(0, len(run), IMAGES_PER_RUN)]
     images = [records(first, members) for members in runs]
-    trust = [] if gauge is None else [gauge.factor[owner], gauge.offset, gauge.slope]
+    trust = [] if gauge is None else [gauge_factor(first, gauge, runs), gauge.offset, gauge.slope]
     sections = {
         "begin": np.cumsum([0, *(len(run) for run in images)]).astype(np.int64).view(np.float64),
         "amplitude": np.array([[each.amplitudes[members[0]] for each in terms] for members in runs]),
@@ -136,8 +134,8 @@ def parameter_block(
         ORIENTATION.size + (0 if temperature is None else TEMPERATURE.size),
     ]
     border = 0.0 if gauge is None else gauge.border
-    thermal = (0.0, 1.0, 0.0) if temperature is None else astuple(temperature)
-    numbers = [first.log_volume, first.growth_modulus, first.growth_threshold, border, *thermal]
+    numbers = [first.log_volume, first.growth_modulus, first.growth_threshold, border]
+    numbers += astuple(temperature or Temperature())
     placed[0][: len(integers)] = np.array(integers, dtype=np.int64).view(np.float64)
     placed[0][len(integers) : len(integers) + len(numbers)] = numbers
     block = np.concatenate(placed)
@@ -145,11 +143,20 @@ def parameter_block(
     return block
 
 
-def thermal_neurons(terms: Sequence[NetworkTerms]) -> list[Int[ndarray, "k"]]:
+def neurons_of(terms: Sequence[NetworkTerms]) -> list[Int[ndarray, "k"]]:
     """The images of one bias and one amplitude in each of the terms, for every such set."""
     rows = np.stack([*(each.amplitudes for each in terms), terms[0].biases], axis=1)
     _, owner = np.unique(rows, axis=0, return_inverse=True)
     return [np.flatnonzero(owner.ravel() == h) for h in range(owner.max(initial=-1) + 1)]
+
+
+def gauge_factor(terms: NetworkTerms, gauge: Gauge, runs: Sequence[Int[ndarray, "k"]]) -> Float[ndarray, "g r"]:
+    """The gauge's factor of each run, times the amplitude that the C text leaves out of a neuron's sums."""
+    owner = np.zeros(len(terms.biases), dtype=int)
+    for h, members in enumerate(gauge.neurons):
+        owner[members] = h
+    some = [run[0] for run in runs]
+    return np.asarray(gauge.factor[owner[some]] * terms.amplitudes[some, None])
 
 
 def records(terms: NetworkTerms, members: ndarray) -> Float[ndarray, "k r"]:

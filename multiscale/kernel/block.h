@@ -29,11 +29,11 @@ typedef struct {
     int64_t tables;      /* what the arguments are made with */
     int64_t rows;        /* of the tables */
     int64_t columns;     /* r of the gauge of trust (multiscale/gauge.py), 0 where the law has none */
-    int64_t gauge;       /* factor (groups, r), offset (r, 6), slope (r, 6, 6) */
+    int64_t gauge;       /* factor (groups, r), times v at theta = 0; offset (r, 6), slope (r, 6, 6) */
     int64_t powers;
     int64_t state;       /* numbers of state a point: R (9), and T where powers > 1 */
     double log_volume, growth_modulus, growth_threshold, border;
-    double origin, span, heat_capacity;
+    double origin, span, heat_capacity, lowest, highest;
 } law_parameters;
 
 INLINE const double *section(const law_parameters *law, int64_t offset) { return (const double *)law + offset; }
@@ -47,9 +47,8 @@ typedef struct {
     vd change, inverse[6], log;        /* J - 1, C^-1, ln J: where `volume` was called */
     vd x[ARGUMENTS];
     vd energy;
-    vd product, rest;                  /* of the running neuron: prod (1 + t), sum max(z, 0) */
-    vd neuron[ARGUMENTS];              /* of the running neuron: its share of dW/dx */
     vd sums[ARGUMENTS + TILES * TILE]; /* dW/dx and the upper triangle of d2W/dx2 */
+    vd v, product, rest, neuron[ARGUMENTS]; /* of the running neuron: its amplitude; prod (1 + t), sum max(z, 0), sum sigma u without it */
 } block;
 
 static const int ROWS[6] = {0, 1, 2, 1, 0, 0}, COLUMNS[6] = {0, 1, 2, 2, 2, 1};

@@ -9,11 +9,12 @@
 
 enum { IMAGES = 32 };
 
-/* v sigma and v sigma (1 - sigma) of `count` images (a multiple of four); the neuron's product and rest grow. */
-INLINE void activate(block *at, const double *image, int count, vd v, vd *slope, vd *curvature) {
+/* sigma and v sigma (1 - sigma) of `count` images (a multiple of four); the neuron's product and rest grow. */
+INLINE void activate(block *at, const double *image, int count, vd *slope, vd *curvature) {
     vd x[ARGUMENTS];
     for (int a = 0; a < ARGUMENTS; ++a) x[a] = at->x[a];
     vd product = at->product, rest = at->rest;
+    const vd v = at->v;
     for (int k = 0; k < count; k += QUAD) {
         vd t[QUAD], p[QUAD];
         vi below[QUAD];
@@ -33,9 +34,9 @@ INLINE void activate(block *at, const double *image, int count, vd v, vd *slope,
         const vd inverse = 1.0 / all, a = inverse * second, b = inverse * first;
         const vd r[QUAD] = {a * p[1], a * p[0], b * p[3], b * p[2]};
         for (int q = 0; q < QUAD; ++q) {
-            const vd scaled = v * r[q], other = t[q] * scaled;
-            slope[k + q] = choose(below[q], other, scaled);
-            curvature[k + q] = other * r[q];
+            const vd other = t[q] * r[q];
+            slope[k + q] = choose(below[q], other, r[q]);
+            curvature[k + q] = v * other * r[q];
         }
     }
     at->product = product;
@@ -210,7 +211,8 @@ static void turn_derivatives(const vd *R, vd *S, vd D[6][6]) {
 }
 
 /* trust = min(1, sqrt(q0 / q)), q the leverage of the point: of each column r the stress x'^T y_r - offset_r - slope_r e, squared and summed;
- * y (r, ARGUMENTS) are the neurons' shares times the factor. */
+ * y (r, ARGUMENTS) are the neurons' shares times the factor. Outside the temperatures of the data it falls
+ * as span / (span + distance). */
 static void finish_trust(const block *at, const law_parameters *law, const vd *y, vd G[ARGUMENTS][6], int points, double *trust) {
     const int64_t columns = law->columns;
     const double *offset = section(law, law->gauge) + law->groups * columns, *slope = offset + 6 * columns;
@@ -226,7 +228,10 @@ static void finish_trust(const block *at, const law_parameters *law, const vd *y
 #endif
             q += (a < 3 ? 1.0 : 2.0) * s * s;
         }
-    for (int lane = 0; lane < points; ++lane) trust[lane] = q[lane] > law->border ? sqrt(law->border / q[lane]) : 1.0;
+    for (int lane = 0; lane < points; ++lane) {
+        const double T = at->T[lane], away = fmax(fmax(law->lowest - T, T - law->highest), 0.0);
+        trust[lane] = (q[lane] > law->border ? sqrt(law->border / q[lane]) : 1.0) * (law->span / (law->span + away));
+    }
 }
 
 /* From the sums to W, P = F S and A_iJkL = delta_ik S_JL + F_iM F_kN D_MJNL. */
@@ -281,7 +286,7 @@ int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void 
     if (!law->columns) trust = 0;
     const int64_t columns = trust ? law->columns : 0;
     block at[BLOCKS];
-    vd v[BLOCKS], slope[IMAGES], curvature[IMAGES], y[BLOCKS * columns * ARGUMENTS + 1];
+    vd slope[IMAGES], curvature[IMAGES], y[BLOCKS * columns * ARGUMENTS + 1];
     for (int64_t start = 0; start < n; start += BLOCKS * LANES) {
         const int64_t left = n - start;
         const int blocks = left >= BLOCKS * LANES ? BLOCKS : (int)((left + LANES - 1) / LANES);
@@ -297,7 +302,7 @@ int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void 
         }
         for (int64_t g = 0; g < law->groups; ++g) {
             for (int j = 0; j < blocks; ++j) {
-                v[j] = polynomial(amplitude + g * law->powers, law->powers, at[j].theta);
+                at[j].v = polynomial(amplitude + g * law->powers, law->powers, at[j].theta);
                 at[j].product = splat(1.0), at[j].rest = splat(0.0);
                 for (int a = 0; a < ARGUMENTS; ++a) at[j].neuron[a] = splat(0.0);
             }
@@ -306,7 +311,7 @@ int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void 
                 const double *image = images + RECORD * k;
                 /* the same few kilobytes of images serve all blocks from the first-level cache */
                 for (int j = 0; j < blocks; ++j) {
-                    activate(&at[j], image, count, v[j], slope, curvature);
+                    activate(&at[j], image, count, slope, curvature);
                     if (P || A || trust) accumulate(at[j].neuron, ARGUMENTS, image, 0, count, slope);
                     for (int t = 0; A && t < TILES; ++t)
                         accumulate(at[j].sums + ARGUMENTS + TILE * t, TILE, image, ARGUMENTS + 1 + TILE * t, count, curvature);
@@ -314,8 +319,8 @@ int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void 
             }
             const double *factor = section(law, law->gauge) + g * columns;
             for (int j = 0; j < blocks; ++j) {
-                at[j].energy += v[j] * (at[j].rest + log_of(at[j].product));
-                for (int a = 0; a < ARGUMENTS; ++a) at[j].sums[a] += at[j].neuron[a];
+                at[j].energy += at[j].v * (at[j].rest + log_of(at[j].product));
+                for (int a = 0; a < ARGUMENTS; ++a) at[j].sums[a] += at[j].v * at[j].neuron[a];
                 for (int64_t r = 0; r < columns; ++r)
                     for (int a = 0; a < ARGUMENTS; ++a) y[(j * columns + r) * ARGUMENTS + a] += factor[r] * at[j].neuron[a];
             }
