@@ -35,9 +35,6 @@ PADDED_TO: Final = 4
 IDLE_BIAS: Final = -800.0
 """Bias of the images that fill a run up: softplus and sigmoid of it are zero."""
 
-ACCUMULATORS: Final = 24
-"""At most so many second derivatives are summed at a time (block.h)."""
-
 INTERFACE: Final = f"""
 int64_t {SYMBOL}(int64_t n, const double *F, const double *state, const void *parameters,
                  double *W, double *P, double *A, double *trust);
@@ -48,6 +45,9 @@ ORIENTATION: Final = StateField("orientation", (3, 3), tuple(np.eye(3).ravel().t
 
 TEMPERATURE: Final = StateField("temperature", ())
 """T in K, >= 0."""
+
+RECORD_AT_MOST: Final = 14 + 1 + 105
+"""Length of a record of the largest integrity basis."""
 
 HEAD: Final = 24
 """Numbers before the first section."""
@@ -113,7 +113,8 @@ def parameter_block(
     sections = {
         "begin": np.cumsum([0, *(len(run) for run in images)]).astype(np.int64).view(np.float64),
         "amplitude": np.array([[each.amplitudes[members[0]] for each in terms] for members in runs]),
-        "images": np.concatenate([np.zeros(0), *(run.ravel() for run in images)]),
+        # the kernel's last tile reads beyond a record's end
+        "images": np.concatenate([*(run.ravel() for run in images), np.zeros(RECORD_AT_MOST)]),
         "constant": np.array([each.constant for each in terms]),
         "linear": np.stack([each.linear for each in terms], axis=-1),
         "quadratic": np.stack([each.quadratic for each in terms], axis=-1),
@@ -162,13 +163,13 @@ def gauge_factor(terms: NetworkTerms, gauge: Gauge, runs: Sequence[Int[ndarray, 
 def records(terms: NetworkTerms, members: ndarray) -> Float[ndarray, "k r"]:
     """u, b and u u^T of the images, filled up with idle ones."""
     u = terms.weights[members]
-    m = u.shape[1]
-    rows, columns = np.triu_indices(m)
-    tiles = -(-len(rows) // ACCUMULATORS)
-    width = m + 1 + tiles * -(-len(rows) // tiles)
-    record = np.zeros((-(-len(members) // PADDED_TO) * PADDED_TO, width))
-    record[:, m] = IDLE_BIAS
-    record[: len(members), : m + 1 + len(rows)] = np.concatenate(
-        [u, terms.biases[members, None], u[:, rows] * u[:, columns]], axis=1
+    rows, columns = np.triu_indices(u.shape[1])
+    idle = -len(members) % PADDED_TO
+    return np.concatenate(
+        [
+            np.pad(u, ((0, idle), (0, 0))),
+            np.pad(terms.biases[members, None], ((0, idle), (0, 0)), constant_values=IDLE_BIAS),
+            np.pad(u[:, rows] * u[:, columns], ((0, idle), (0, 0))),
+        ],
+        axis=1,
     )
-    return record

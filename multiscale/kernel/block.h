@@ -10,9 +10,10 @@
 
 enum {
     PAIRS = ARGUMENTS * (ARGUMENTS + 1) / 2,
-    TILES = (PAIRS + 23) / 24,            /* accumulators of second derivatives that fit the registers: TILE at a time */
+    REGISTERS = LANES == 8 ? 24 : 12,     /* for sums of second derivatives: TILE of them at a time, the last tile's tail idle */
+    TILES = (PAIRS + REGISTERS - 1) / REGISTERS,
     TILE = (PAIRS + TILES - 1) / TILES,
-    RECORD = ARGUMENTS + 1 + TILES * TILE,
+    RECORD = ARGUMENTS + 1 + PAIRS,
     QUAD = 4,
     BLOCKS = 32 / LANES
 };
@@ -22,7 +23,7 @@ typedef struct {
     int64_t groups;      /* runs of images with one amplitude; a run is a multiple of four (QUAD), and at most 512 */
     int64_t begin;       /* (groups + 1) int64: first image of each run */
     int64_t amplitude;   /* (groups, powers) v */
-    int64_t images;      /* (images, RECORD): u, b, and u u^T by its upper triangle's rows, filled up with zeros */
+    int64_t images;      /* (images, RECORD): u, b, and u u^T by its upper triangle's rows; then the length of a record in zeros */
     int64_t constant;    /* (powers) */
     int64_t linear;      /* (ARGUMENTS, powers) */
     int64_t quadratic;   /* (ARGUMENTS, ARGUMENTS, powers) */
@@ -107,7 +108,7 @@ static void add_hessian_of_volume(const vd *B, vd first, vd second, vd *D) {
 }
 
 /* S += c.x', D += x'^T K x' with c = dW/dx, K = d2W/dx2 and G = x' (ARGUMENTS, 6). */
-static void add_through(const vd G[ARGUMENTS][6], const vd *sums, vd *S, vd *D) {
+INLINE void add_through(const vd G[ARGUMENTS][6], const vd *sums, vd *S, vd *D) {
     for (int a = 0; a < 6; ++a)
         for (int m = 0; m < ARGUMENTS; ++m) S[a] += sums[m] * G[m][a];
     for (int m = 0; m < ARGUMENTS; ++m) {

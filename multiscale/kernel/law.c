@@ -45,7 +45,7 @@ INLINE void activate(block *at, const double *image, int count, vd *slope, vd *c
 
 /* `width` sums of count images, `first` being where theirs begin in a record. */
 INLINE void accumulate(vd *sums, int width, const double *image, int first, int count, const vd *factor) {
-    vd s[24];
+    vd s[REGISTERS > ARGUMENTS ? REGISTERS : ARGUMENTS];
     UNROLL
     for (int a = 0; a < width; ++a) s[a] = sums[a];
     for (int k = 0; k < count; ++k, image += RECORD) {
