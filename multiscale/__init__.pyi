@@ -9,6 +9,7 @@ from .classical.potentials import ArrudaBoyce, BeyondLocking, Carroll, Gent, Moo
 from .classical.third_order import ThirdOrderElasticity
 from .closed_cycles import Integrability, NotAPotential, integrability, warn_of_open_cycles
 from .convex_network import ConvexNetwork
+from .data_files import read_data
 from .data_frames import read_extxyz
 from .data_tables import ConstantColumn, read_csv
 from .dataset import DataFileError, InvalidData, StressStrainData
@@ -20,6 +21,8 @@ from .invariant_fit import fit_invariant_law, fit_polyconvex_law
 from .invariant_network import InvariantLaw
 from .law_files import load_fitted_law, load_law
 from .law_fit import fit, symmetry_named
+from .learning import LearningCurve, learning_curve
+from .limits import Limits, limits_of
 from .material_symmetry import InfiniteGroup, InvalidSymmetry, MaterialSymmetry
 from .measured import InvalidTest, MeasuredTest
 from .orbit_network import OrbitLaw
@@ -57,6 +60,8 @@ __all__ = [
     "InvalidTest",
     "InvariantLaw",
     "IsotropicLaw",
+    "LearningCurve",
+    "Limits",
     "MaterialSymmetry",
     "MeasuredTest",
     "Model",
@@ -90,6 +95,8 @@ __all__ = [
     "fit_orbit_law",
     "fit_polyconvex_law",
     "integrability",
+    "learning_curve",
+    "limits_of",
     "load_classical_law",
     "load_fitted_law",
     "load_law",
@@ -98,6 +105,7 @@ __all__ = [
     "predicted_stress",
     "rank",
     "read_csv",
+    "read_data",
     "read_extxyz",
     "sample",
     "sample_thermal",

@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.command(options)
     except BaseException as error:
         if interrupted or isinstance(error, KeyboardInterrupt):
-            print("atomlaw: interrupted; finished stages are kept, run the same command to go on", file=sys.stderr)
+            kept = getattr(options, "kept", "finished stages are kept, run the same command to go on")
+            print(f"atomlaw: interrupted; {kept}", file=sys.stderr)
             return 130
         if not isinstance(error, Exception):
             raise
@@ -72,6 +73,46 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     check = commands.add_parser("check", parents=[common], help="check a configuration and its files, compute nothing")
     check.set_defaults(command=_check)
+    fit = commands.add_parser("fit", parents=[traceable], help="fit a law to strain-stress data and report on it")
+    fit.add_argument("data", type=Path, help="states of F with stress, energy, tangent: .h5, .csv or .extxyz")
+    fit.add_argument(
+        "--symmetry",
+        metavar="NAME",
+        help="m-3m, 6/mmm, ..., isotropic, transversely isotropic (default: the crystal's)",
+    )
+    fit.add_argument(
+        "--axis",
+        type=float,
+        nargs=3,
+        metavar=("X", "Y", "Z"),
+        help="of a transversely isotropic material (default: 0 0 1)",
+    )
+    fit.add_argument(
+        "--mode",
+        choices=("free", "penalised", "polyconvex"),
+        default="free",
+        help="price of losing ellipticity (default: free)",
+    )
+    fit.add_argument(
+        "--neurons", type=_count, metavar="N", help="of the network (default: 12, or 6 where it is no orbit network)"
+    )
+    fit.add_argument("--starts", type=_count, default=8, metavar="N", help="the best of so many is kept (default: 8)")
+    fit.add_argument("--seed", type=_seed, default=0, metavar="N", help="of everything drawn (default: 0)")
+    fit.add_argument(
+        "--reference-stress", choices=("zero", "fit"), default="zero", help="stress at F = I (default: zero)"
+    )
+    fit.add_argument("--unit", help="of stress, where the file does not say it: Pa, kPa, MPa, GPa, eV/A^3")
+    fit.add_argument(
+        "--temperature", type=float, metavar="K", help="of the states, where the file does not say it (default: 0)"
+    )
+    fit.add_argument(
+        "--reference", type=Path, metavar="FILE", help="the cell at F = I, for .extxyz; any file that ASE reads"
+    )
+    fit.add_argument("--no-learning-curve", action="store_true", help="skip the fits to parts of the data")
+    fit.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="of law and report (default: the data's name and _law)"
+    )
+    fit.set_defaults(command=_fit, kept="nothing is written")
     lammps = commands.add_parser("lammps", help="potentials in LAMMPS").add_subparsers(required=True, metavar="COMMAND")
     build = lammps.add_parser("build", parents=[traceable], help="compile a potential to a plugin with its pair style")
     build.add_argument("potential", type=Path, help="potential (.safetensors)")
@@ -82,7 +123,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _count(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} cores, expected a whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of at least 1")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of at least 0")
     return int(text)
 
 
@@ -111,6 +158,46 @@ def _run(options: argparse.Namespace) -> None:
     print(
         f"{'total':<{NAME_WIDTH}} {_duration(summary['seconds_total'])}; see {folder / 'report.html'} and {folder / 'summary.json'}"
     )
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from multiscale.data_files import read_cell, read_data, symmetry_for
+    from multiscale.fit_file import LAW_FILE, REPORT_FILE, fit_file
+
+    path: Path = options.data
+    reference = None if options.reference is None else read_cell(options.reference)
+    data = read_data(path, unit=options.unit, temperature=options.temperature, reference=reference)
+    symmetry = symmetry_for(data, options.symmetry, None if options.axis is None else tuple(options.axis))
+    folder = options.output or path.with_name(f"{path.stem}_law")
+    terminal = Terminal(options.interrupted)
+    progress = terminal.working("fit")
+    try:
+        found = fit_file(
+            data,
+            symmetry,
+            folder,
+            source=path.name,
+            mode=options.mode,
+            neurons=options.neurons,
+            seed=options.seed,
+            starts=options.starts,
+            reference_stress=options.reference_stress,
+            judged=not options.no_learning_curve,
+            progress=progress,
+        )
+    finally:
+        terminal.close()
+    for message in found.warned:
+        print(f"atomlaw: warning: {message}", file=sys.stderr)
+    print(f"{'law':<{NAME_WIDTH}} {type(found.law).__name__}, {symmetry.name}, {found.law.provenance['fit']}")
+    print(f"{'constants':<{NAME_WIDTH}} {found.constants}")
+    if found.curve is not None:
+        for line in str(found.curve).splitlines():
+            print(f"{'':<{NAME_WIDTH}} {line}")
+    print(f"{'files':<{NAME_WIDTH}} {folder / LAW_FILE} and {folder / REPORT_FILE}")
+    print("Do not use this law")
+    for sentence in found.limits.sentences:
+        print(f"- {sentence[0].lower()}{sentence[1:]}")
 
 
 def _build_lammps_plugin(options: argparse.Namespace) -> None:
@@ -149,7 +236,7 @@ class Terminal:
         self._bar = tqdm(
             total=1.0,
             desc=f"{stage:<{NAME_WIDTH}}",
-            bar_format="{desc} {percentage:3.0f}% |{bar:20}| {elapsed} {postfix}",
+            bar_format="{desc} {percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left {postfix}",
             leave=False,
             disable=not sys.stderr.isatty(),
         )
@@ -165,11 +252,15 @@ class Terminal:
 
     def finished(self, record: "Record", *, kept: bool) -> None:
         """One line: what was done, how well, how long."""
+        self.close()
+        seconds = "kept" if kept else _duration(record.seconds)
+        print(f"{record.stage:<{NAME_WIDTH}} {record.summary}  [{seconds}]", flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        seconds = "kept" if kept else _duration(record.seconds)
-        print(f"{record.stage:<{NAME_WIDTH}} {record.summary}  [{seconds}]", flush=True)
 
 
 def _duration(seconds: float) -> str:

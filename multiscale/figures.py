@@ -46,8 +46,8 @@ def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str
         panels: (name, unit, prediction, reference) of each.
         ordinate, abscissa: whose numbers they are.
     """
-    figure = _figure(3.2 * len(panels), 3.6)
-    for axes, (name, unit, prediction, reference) in zip(_columns(figure, len(panels)), panels, strict=True):
+    figure = new_figure(3.2 * len(panels), 3.6)
+    for axes, (name, unit, prediction, reference) in zip(columns(figure, len(panels)), panels, strict=True):
         x, y = np.ravel(reference), np.ravel(prediction)
         low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
         margin = 0.04 * (high - low or 1.0)
@@ -60,20 +60,20 @@ def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str
         axes.locator_params(nbins=5)
         error = float(np.sqrt(np.mean((y - x) ** 2)))
         axes.text(0.05, 0.95, f"RMSE {error:.3g} {unit}", transform=axes.transAxes, va="top")
-    return _svg(figure)
+    return svg(figure)
 
 
 @matplotlib.rc_context(STYLE)
 def learning_curve(history: Float[ndarray, "epochs 5"]) -> str:
     """Training errors of the potential against epochs and cycles."""
-    figure = _figure(4.6, 3.0)
-    (axes,) = _columns(figure, 1)
+    figure = new_figure(4.6, 3.0)
+    (axes,) = columns(figure, 1)
     names = ("energy (meV/atom)", "force (meV/Å)", "stress (MPa)")
     for name, column, colour in zip(names, (2, 3, 4), (LAW, POTENTIAL, THERMAL), strict=True):
         axes.plot(history[:, 0], 1e3 * history[:, column], color=colour, label=name)
     axes.set(yscale="log", xlabel="epoch or cycle", ylabel="RMSE on the training set", title="Training")
     axes.legend()
-    return _svg(figure)
+    return svg(figure)
 
 
 @matplotlib.rc_context(STYLE)
@@ -96,8 +96,8 @@ def stress_strain(
         "potential": {"color": POTENTIAL, "linewidth": 2.2, "linestyle": (0, (4, 2))},
         "law": {"color": LAW},
     }
-    figure = _figure(7.4, 3.4)
-    for axes, component, name in zip(_columns(figure, 2), (0, 1), ("P_{11}", "P_{22}"), strict=True):
+    figure = new_figure(7.4, 3.4)
+    for axes, component, name in zip(columns(figure, 2), (0, 1), ("P_{11}", "P_{22}"), strict=True):
         for owner, look in lines.items():
             strain, stress = paths[owner]
             axes.plot(100 * strain, stress[:, component, component], label=f"{owner}, 0 K", **look)
@@ -114,14 +114,14 @@ def stress_strain(
         axes.axhline(0.0, color="#888888", linewidth=0.8, zorder=0)
         axes.set(xlabel="log-strain along x (%)", ylabel=f"${name}$ (GPa)", title=f"Uniaxial strain, ${name}$")
     figure.axes[-1].legend(loc="lower right")
-    return _svg(figure)
+    return svg(figure)
 
 
 @matplotlib.rc_context(STYLE)
 def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
     """Residuals of each load step against Newton iterations."""
-    figure = _figure(4.6, 3.0)
-    (axes,) = _columns(figure, 1)
+    figure = new_figure(4.6, 3.0)
+    (axes,) = columns(figure, 1)
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, max(len(steps), 2)))
     for k, (residuals, colour) in enumerate(zip(steps, colours, strict=False)):
         axes.semilogy(range(len(residuals)), residuals, "o-", markersize=3.5, color=colour, label=f"step {k + 1}")
@@ -129,30 +129,33 @@ def newton_convergence(steps: Sequence[Sequence[float]]) -> str:
     axes.locator_params(axis="x", integer=True)
     if len(steps) <= 8:
         axes.legend()
-    return _svg(figure)
+    return svg(figure)
 
 
 @matplotlib.rc_context(STYLE)
 def trust_histogram(trust: ndarray, volume: ndarray) -> str:
     """Share of the body's volume by trust."""
-    figure = _figure(4.6, 3.0)
-    (axes,) = _columns(figure, 1)
+    figure = new_figure(4.6, 3.0)
+    (axes,) = columns(figure, 1)
     axes.hist(trust, bins=np.linspace(0.0, 1.0, 41).tolist(), weights=100.0 * volume / volume.sum(), color=LAW)
     axes.set(
         yscale="log", xlabel="trust (1: inside the data)", ylabel="volume of the body (%)", title="Trust", xlim=(0, 1)
     )
-    return _svg(figure)
+    return svg(figure)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _columns(figure: Figure, count: int) -> list[Axes]:
+def columns(figure: Figure, count: int) -> list[Axes]:
+    """So many axes side by side."""
     return list(np.atleast_1d(figure.subplots(1, count)))
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """The picture as text."""
     buffer = io.StringIO()
     # no date: the same numbers give the same bytes
     figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None})

@@ -52,8 +52,9 @@ PACKAGES: Final = (
 
 def write_report(job: Job) -> Finding:
     """Draw all figures and fill the page."""
+    room = Path(__file__).parent
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader([room, room.parent]), autoescape=True, undefined=jinja2.StrictUndefined
     )
     metrics = {name: value for record in job.records.values() for name, value in record.metrics.items()}
     newton = json.loads(job.upstream("structure", NEWTON).read_text())

@@ -53,8 +53,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "the following arguments are required: COMMAND"),
         (["rum", "a.toml"], "invalid choice: 'rum'"),
         (["run"], "the following arguments are required: configuration"),
-        (["run", "a.toml", "--threads", "0"], "argument --threads: '0' cores, expected a whole number of at least 1"),
-        (["run", "a.toml", "--threads", "two"], "argument --threads: 'two' cores, expected a whole number"),
+        (["run", "a.toml", "--threads", "0"], "argument --threads: '0', expected a whole number of at least 1"),
+        (["run", "a.toml", "--threads", "two"], "argument --threads: 'two', expected a whole number"),
         (["run", "a.toml", "--thread-count", "2"], "unrecognized arguments: --thread-count"),
     ],
 )
