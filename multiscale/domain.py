@@ -1,16 +1,12 @@
-"""Where a law may be trusted: the distance of a strain to the nearest state that the law was made from.
+"""The training states of a law as a set: how far a strain is from the nearest of them.
 
 Two strains that the crystal's symmetry carries into each other are the same state, so the distance of a strain E is
 
     d(E) = min over training states E_k and rotations R of the group of | E - R E_k R^T |    (Frobenius norm),
 
 and its unit is the design's own spacing: the distance within which 95 % of the training states have another one. A
-state drawn from the same design is as far from the training states as these are from each other, hence
-
-    trust = min(1, spacing / d).
-
-It is 1 on and between the training states, and falls like 1/d outside. F = I is one of them: energy, stress and
-elastic constants are exact there.
+state drawn from the same design is as far from the training states as these are from each other. F = I is one of them:
+energy, stress and elastic constants are given there. What a law makes of the distance is multiscale.gauge.
 """
 
 from functools import cached_property
@@ -42,7 +38,7 @@ class InvalidDomain(ValueError):
 
 
 class Domain:
-    """The training states of a law, and the gauge they make.
+    """The training states of a law.
 
     Args:
         strain: components e (n, 6) of the training states (see multiscale.strain), at least one of them not zero.
@@ -94,10 +90,6 @@ class Domain:
         tree, _ = self._tree
         return np.asarray(tree.query(strain_norm_components(strain))[0])
 
-    def trust(self, strain: Float[ndarray, "n 6"]) -> Float[ndarray, "n"]:
-        """min(1, spacing / d), in (0, 1]."""
-        return np.asarray(self.spacing / np.maximum(self.distance(strain), self.spacing))
-
     def states(self, count: int, seed: int) -> Float[ndarray, "count 3 3"]:
         """States inside the domain, as symmetric right stretches: training states, and others around them.
 
@@ -121,6 +113,6 @@ class Domain:
             length = radius * rng.uniform(size=(count, 1)) ** (1.0 / 6.0)
             moved = centres[rng.integers(len(centres), size=count)] + length * direction * np.sqrt(SHEAR_DOUBLING)
             moved = np.clip(moved, low, high)
-            inside = self.trust(green_lagrange(stretch_of_log_strain(moved))) == 1.0
+            inside = self.distance(green_lagrange(stretch_of_log_strain(moved))) <= self.spacing
             found = np.concatenate([found, moved[inside]])
         return stretch_of_log_strain(found[:count])

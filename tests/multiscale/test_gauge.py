@@ -1,0 +1,139 @@
+"""Trust: one at F = I and inside, falling outside, blind to symmetry and rotation, and in the order of the true errors."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from multiscale.dataset import StressStrainData
+from multiscale.design import strain_design
+from multiscale.domain import Domain
+from multiscale.fitting import fit_orbit_law
+from multiscale.gauge import Gauge, neurons_of
+from multiscale.material_symmetry import InfiniteGroup
+from multiscale.orbit_network import OrbitLaw
+from multiscale.strain import green_lagrange, stress_tensor
+from multiscale.symmetry import PointGroup
+from multiscale.symmetry_domain import domain_of
+
+from .random_laws import random_law, random_rotations
+from .stillinger_weber import silicon_data
+from .test_invariant_network import random_invariant_law
+
+
+def trust_of(law: object, F: np.ndarray) -> np.ndarray:
+    response = law.evaluate(F, tangent=False, trust=True)  # type: ignore[attr-defined]
+    assert response.trust is not None
+    return np.asarray(response.trust)
+
+
+def trained(law: OrbitLaw, seed: int, states: int = 40, size: float = 0.06) -> OrbitLaw:
+    """As if it had been fitted to such a design."""
+    strain = green_lagrange(strain_design(states, size, seed))
+    return replace(law, domain=Domain(strain, law.symmetry))
+
+
+@settings(max_examples=10, deadline=None)
+@given(name=st.sampled_from(["-1", "2/m", "-3m", "4/mmm", "6/mmm", "m-3m"]), seed=st.integers(0, 99))
+def test_symmetry_objectivity_and_the_reference(name: str, seed: int) -> None:
+    group, rng = PointGroup.named(name), np.random.default_rng(seed)
+    law = trained(random_law(group, seed, neurons=3), seed)
+    F = strain_design(6, 0.2, seed)
+    trust = trust_of(law, F)
+    R = group.rotations[rng.integers(group.order, size=6)]
+    assert np.allclose(trust_of(law, random_rotations(rng, 6) @ F @ R), trust, rtol=1e-6)
+    assert ((trust > 0.0) & (trust <= 1.0)).all() and trust_of(law, np.eye(3)[None])[0] == 1.0
+    turned = law.evaluate(F @ np.swapaxes(R, 1, 2), {"orientation": R}, tangent=False, trust=True).trust
+    assert turned is not None and np.allclose(turned, trust, rtol=1e-6)
+
+
+def test_an_infinite_group() -> None:
+    symmetry = InfiniteGroup("transversely isotropic", (0.0, 0.0, 1.0))
+    strain = green_lagrange(strain_design(40, 0.06, 0))
+    law = replace(random_invariant_law(symmetry, 0), domain=domain_of(strain, symmetry))
+    angle, F = 0.7, strain_design(8, 0.2, 1)
+    R = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
+    assert np.allclose(trust_of(law, F @ R), trust_of(law, F), rtol=1e-6)
+    assert np.ptp(trust_of(law, F)) > 0.05
+
+
+def test_it_is_the_leverage_of_the_amplitudes(cubic: PointGroup) -> None:
+    """By brute force: stresses of each neuron alone, beside the Hooke part, and the inverse of their normal matrix."""
+    law = trained(random_law(cubic, 3, neurons=3), 3)
+    seen, F = law.domain.strain if law.domain else np.zeros((0, 6)), strain_design(5, 0.15, 4)
+    stretches = np.linalg.cholesky(np.eye(3) + 2.0 * np.array([full(e) for e in seen])).transpose(0, 2, 1)
+
+    def columns(F: np.ndarray) -> np.ndarray:
+        none = np.zeros(3)
+        hooke = replace(law, amplitudes=none, growth_modulus=0.0)
+        parts = [hooke] + [replace(law, amplitudes=law.amplitudes * unit, growth_modulus=0.0) for unit in np.eye(3)]
+        S = [np.linalg.inv(F) @ part.evaluate(F).first_piola for part in parts]
+        return np.stack([S[0], *(s - S[0] for s in S[1:])], axis=1).reshape(len(F), 4, 9)
+
+    G = columns(stretches)
+    inverse = np.linalg.inv(np.einsum("nri,nsi->rs", G, G))
+    expected = np.einsum("nri,rs,nsi->n", columns(F), inverse, columns(F))
+    gauge = law.gauge
+    assert gauge is not None and len(gauge.neurons) == 3
+    assert np.allclose(gauge.leverage(F), expected, rtol=1e-5)
+    assert np.allclose(trust_of(law, F), np.minimum(1.0, np.sqrt(gauge.border / expected)), rtol=1e-5)
+
+
+def full(e: np.ndarray) -> np.ndarray:
+    return np.array([[e[0], e[5] / 2, e[4] / 2], [e[5] / 2, e[1], e[3] / 2], [e[4] / 2, e[3] / 2, e[2]]])
+
+
+def test_it_falls_like_the_inverse_strain_far_away(cubic: PointGroup) -> None:
+    law = trained(random_law(cubic, 1), 1)
+    F = np.eye(3) * np.array([10.0, 20.0])[:, None, None]
+    near, far = trust_of(law, F)
+    assert far == pytest.approx(near / 4.0, rel=0.1)  # E grows with the square of F
+
+
+def test_a_direction_that_was_not_sampled_is_outside(cubic: PointGroup) -> None:
+    stretch = np.tile(np.eye(3), (20, 1, 1))
+    stretch[:, 0, 0] += np.linspace(-0.06, 0.06, 20)
+    law = replace(random_law(cubic, 2), domain=Domain(green_lagrange(stretch), cubic))
+    assert (trust_of(law, stretch[:, [1, 0, 2]][:, :, [1, 0, 2]]) == 1.0).all()  # along y instead
+    sheared = np.tile(np.eye(3), (5, 1, 1))
+    sheared[:, 0, 1] = np.linspace(0.02, 0.06, 5)
+    assert (trust_of(law, sheared) < 0.5).all()
+
+
+def test_a_law_without_neurons_and_one_with_idle_ones(cubic: PointGroup) -> None:
+    law = trained(random_law(cubic, 0), 0)
+    nothing = np.zeros(len(law.biases))
+    bare = trained(replace(law, amplitudes=nothing), 0)
+    assert bare.gauge is not None and len(bare.gauge.neurons) >= 1
+    empty = trained(replace(law, weights=np.zeros((0, 6)), biases=np.zeros(0), amplitudes=np.zeros(0)), 0)
+    F = strain_design(16, 0.12, 5)
+    assert np.allclose(trust_of(bare, F), trust_of(empty, F), rtol=1e-9)
+    size = np.linalg.norm(stress_tensor(green_lagrange(F) @ law.constants), axis=(1, 2))
+    outside = trust_of(empty, F) < 1.0
+    assert outside.any() and np.ptp(trust_of(empty, F)[outside] * size[outside]) < 1e-6 * size.max()
+    assert len(neurons_of(empty.terms)) == 0 and isinstance(empty.gauge, Gauge)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_it_ranks_the_errors_of_a_fit(seed: int, silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
+    rank(seed, silicon_held_out, cubic)
+
+
+def test_it_ranks_the_errors_of_one_fit(silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
+    rank(11, silicon_held_out, cubic)
+
+
+def rank(seed: int, held_out: StressStrainData, cubic: PointGroup) -> None:
+    data = replace(silicon_data(strain_design(40, 0.06, seed)), tangent=None)
+    law = fit_orbit_law(data, cubic, seed=seed)
+    beyond = silicon_data(strain_design(256, 0.12, seed=2000))
+    beyond = beyond.select(beyond.admissible)
+    trust = trust_of(law, beyond.deformation_gradient)
+    missed = law.evaluate(beyond.deformation_gradient).first_piola - beyond.labels("first_piola")
+    outside = trust < 1.0
+    assert outside.mean() > 0.8 and (trust_of(law, held_out.deformation_gradient) == 1.0).mean() > 0.85
+    assert spearmanr(trust[outside], -np.linalg.norm(missed[outside], axis=(1, 2)))[0] >= 0.7
