@@ -7,8 +7,8 @@ in the components e of multiscale.strain, so that C_abc are Brugger's constants 
 unbounded below at large strains: a law for small and moderate ones.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations
 from typing import Final
 
@@ -16,11 +16,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from fem.law import Response, check_deformation_gradient
+from fem.c_function import CFunction
+from fem.law import Response
 from fem.laws.saint_venant_kirchhoff import SaintVenantKirchhoff
+from multiscale import kernel
 from multiscale.classical.potentials import InvalidParameters
-from multiscale.strain import first_piola, green_lagrange
-from multiscale.strain import tangent as tangent_of
+from multiscale.compiled_law import CompiledLaw
+from multiscale.network_terms import NetworkTerms, StrainComponents
 
 CUBIC: Final[dict[str, tuple[str, ...]]] = {
     "c111": ("111", "222", "333"),
@@ -34,7 +36,7 @@ CUBIC: Final[dict[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class ThirdOrderElasticity:
+class ThirdOrderElasticity(CompiledLaw):
     """The law above, for any crystal (fem.law.Law).
 
     Attributes:
@@ -83,21 +85,16 @@ class ThirdOrderElasticity:
                     third[order] = value
         return cls(SaintVenantKirchhoff.cubic(c11, c12, c44).elastic_constants, third)
 
-    def evaluate(
-        self,
-        deformation_gradient: Float[ndarray, "n 3 3"],
-        state: Mapping[str, ndarray] | None = None,
-        *,
-        tangent: bool = True,
-        trust: bool = False,
-    ) -> Response:
-        """W, P and A; see `fem.law.Law.evaluate`."""
-        F = check_deformation_gradient(deformation_gradient)
-        e = green_lagrange(F)
-        linear, rise = e @ self.elastic_constants, e @ self.third_order_constants.reshape(6, 36)
-        rise = rise.reshape(-1, 6, 6)
-        quadratic = np.einsum("nab,nb->na", rise, e)
-        S = linear + 0.5 * quadratic
-        energy = 0.5 * np.einsum("na,na->n", e, linear + quadratic / 3.0)
-        A = tangent_of(F, S, self.elastic_constants + rise) if tangent else None
-        return Response(energy, first_piola(F, S), A)
+    @cached_property
+    def terms(self) -> NetworkTerms:
+        """The polynomial; no neurons."""
+        none = np.zeros((0, 6)), np.zeros(0), np.zeros(0)
+        return NetworkTerms(
+            StrainComponents(self.third_order_constants), *none, 0.0, np.zeros(6), self.elastic_constants
+        )
+
+    def in_c(self) -> CFunction | None:
+        return kernel.compiled([self.terms], None)
+
+    def in_numpy(self, F: Float[ndarray, "n 3 3"], *, tangent: bool, trust: bool) -> Response:
+        return Response(*self.terms.evaluate(F, tangent=tangent))
