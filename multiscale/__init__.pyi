@@ -35,6 +35,9 @@ from .stress_units import UnitError
 from .symmetry import PointGroup, UnknownPointGroup
 from .tables import TableError
 from .thermal import sample_thermal
+from .thermal_expansion import elastic_constants_at, free_stretch, grueneisen_tensor, referred_to, thermal_expansion
+from .thermal_fit import fit_thermal
+from .thermal_law import InvalidTemperature, ThermalLaw
 from .uncertainty import Uncertainty
 
 __all__ = [
@@ -57,6 +60,7 @@ __all__ = [
     "InvalidData",
     "InvalidDesign",
     "InvalidSymmetry",
+    "InvalidTemperature",
     "InvalidTest",
     "InvariantLaw",
     "IsotropicLaw",
@@ -79,6 +83,7 @@ __all__ = [
     "StressStrainData",
     "SymmetryCheck",
     "TableError",
+    "ThermalLaw",
     "ThirdOrderElasticity",
     "Uncertainty",
     "Undetermined",
@@ -88,12 +93,16 @@ __all__ = [
     "Yeoh",
     "check_ellipticity",
     "classical_models",
+    "elastic_constants_at",
     "fit",
     "fit_elastic_constants",
     "fit_invariant_law",
     "fit_model",
     "fit_orbit_law",
     "fit_polyconvex_law",
+    "fit_thermal",
+    "free_stretch",
+    "grueneisen_tensor",
     "integrability",
     "learning_curve",
     "limits_of",
@@ -107,12 +116,14 @@ __all__ = [
     "read_csv",
     "read_data",
     "read_extxyz",
+    "referred_to",
     "sample",
     "sample_thermal",
     "save_classical_law",
     "strain_design",
     "symmetry_check",
     "symmetry_named",
+    "thermal_expansion",
     "warn_of_broken_symmetry",
     "warn_of_open_cycles",
 ]

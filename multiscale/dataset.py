@@ -28,9 +28,11 @@ SHAPES: Final[dict[str, tuple[int, ...]]] = {
     "energy": (),
     "first_piola": (3, 3),
     "tangent": (3, 3, 3, 3),
+    "internal_energy": (),
     "energy_error": (),
     "first_piola_error": (3, 3),
     "tangent_error": (3, 3, 3, 3),
+    "internal_energy_error": (),
 }
 """Field -> shape of one state's entry."""
 
@@ -59,7 +61,9 @@ class StressStrainData:
         energy: W (n,) in GPa relative to F = I; a free energy: refused above 0 K, where a mean potential energy is not one.
         first_piola: P = dW/dF (n, 3, 3) in GPa.
         tangent: A[i,J,k,L] = dP[i,J]/dF[k,L] (n, 3, 3, 3, 3) in GPa.
-        energy_error, first_piola_error, tangent_error: standard errors, shapes as above.
+        internal_energy: U (n,) in GPa per reference volume, kinetic and potential, from any zero that all temperatures share: it
+            says how the free energy of a thermal law depends on T alone (multiscale.thermal_fit).
+        energy_error, first_piola_error, tangent_error, internal_energy_error: standard errors, shapes as above.
         temperature: in K.
         admissible: (n,) whether a state is stable (internal Hessian positive definite); others are left out of a fit.
             All of them where nothing is given.
@@ -76,9 +80,11 @@ class StressStrainData:
     energy: Float[ndarray, "n"] | None = None
     first_piola: Float[ndarray, "n 3 3"] | None = None
     tangent: Float[ndarray, "n 3 3 3 3"] | None = None
+    internal_energy: Float[ndarray, "n"] | None = None
     energy_error: Float[ndarray, "n"] | None = None
     first_piola_error: Float[ndarray, "n 3 3"] | None = None
     tangent_error: Float[ndarray, "n 3 3 3 3"] | None = None
+    internal_energy_error: Float[ndarray, "n"] | None = None
     temperature: float = 0.0
     admissible: Bool[ndarray, "n"] = field(default_factory=no_states)
     reference_stress: Float[ndarray, "3 3"] = field(default_factory=lambda: np.zeros((3, 3)))
@@ -129,7 +135,7 @@ class StressStrainData:
         if (J <= 0.0).any():
             k = int(np.argmax(J <= 0.0))
             raise InvalidData(f"det F = {J[k]:.6g} at state {k}, expected det F > 0")
-        for name in ("energy", "first_piola", "tangent"):
+        for name in ("energy", "first_piola", "tangent", "internal_energy"):
             error = getattr(self, f"{name}_error")
             if error is not None and getattr(self, name) is None:
                 raise InvalidData(f"{name}_error is given without {name}")
@@ -144,8 +150,8 @@ class StressStrainData:
     def _check_energy(self, energy: Float[ndarray, "n"]) -> None:
         if self.temperature > 0.0:
             raise InvalidData(
-                f"energies are given at {self.temperature:g} K: a mean potential energy is no free energy, and its derivative "
-                "is not the stress; give the stresses alone"
+                f"energy is given at {self.temperature:g} K: a mean potential energy is no free energy, and its derivative "
+                "is not the stress; give first_piola alone, or the mean of kinetic and potential energy beside it as internal_energy"
             )
         H = self.deformation_gradient - np.eye(3)
         at_rest = np.abs(H).max(axis=(1, 2)) < IDENTITY_TOLERANCE

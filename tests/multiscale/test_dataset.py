@@ -76,7 +76,7 @@ MIRROR = np.diag([-1.0, 1.0, 1.0])
         ({"temperature": -1.0}, "temperature is -1.0 K"),
         (
             {"energy": np.zeros(4), "temperature": 300.0},
-            "energies are given at 300 K: a mean potential energy is no free",
+            "energy is given at 300 K: a mean potential energy is no free",
         ),
         ({"crystal": {"cell": np.eye(3)}}, "crystal cannot be written as JSON"),
         (
