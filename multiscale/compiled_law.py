@@ -52,7 +52,8 @@ class CompiledLaw(ABC):
         """
         if self._function is None:
             raise NoCFunction(
-                f"this law runs on numpy; install a C compiler (or name one in CC) and leave {kernel.NO_KERNEL_VARIABLE} unset"
+                f"this law runs on numpy; install a C compiler (or name one in CC) and leave {kernel.NO_KERNEL_VARIABLE} unset; "
+                "incompressible laws, and potentials of your own, have no C function"
             )
         return self._function
 

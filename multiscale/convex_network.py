@@ -78,6 +78,10 @@ class ConvexNetworkPotential:
         hessian[:, 1, 1] = by_y[:, 1] * 0.75 / root / self.scales[1]
         return y @ self.slopes + (value - rest) @ self.amplitudes, by_y * slope, hessian
 
+    def in_c(self) -> tuple[str, Sequence[float]]:
+        neurons = np.stack([self.weights, self.biases, self.amplitudes], axis=1)
+        return "convex_network", [*self.slopes, *self.scales, len(neurons), *neurons.ravel()]
+
 
 @dataclass(frozen=True)
 class ConvexNetwork:

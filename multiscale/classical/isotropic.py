@@ -23,16 +23,20 @@ which is exact to round-off at any distance and beta exp((beta/2 - 1) 2x) at equ
 multiscale.strain. At F = I tau = 0 and D_1212 = theta / 2 = 1/2 sum_i Psi_i alpha_i^2: the shear modulus; the bulk modulus is kappa.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from fem.law import Response, check_deformation_gradient
+from fem.c_function import CFunction
+from fem.law import Response
 from fem.laws.kinematics import minus_expm1
-from multiscale.classical.potentials import InvalidParameters, Potential
+from multiscale import kernel
+from multiscale.classical.potentials import InC, InvalidParameters, Potential
+from multiscale.compiled_law import CompiledLaw
+from multiscale.jets import Jet
+from multiscale.network_terms import NetworkTerms, StrainComponents
 from multiscale.strain import first_piola, green_lagrange, strain_tensor, stress_components
 from multiscale.strain import tangent as tangent_of
 
@@ -47,8 +51,23 @@ class VolumeChange(ValueError):
     """A law without a bulk modulus was asked about a state of another volume."""
 
 
+KINDS = ("polynomial", "gent", "arruda_boyce", "carroll", "convex_network")
+"""The potentials of the C text (multiscale/kernel/principal.h), in its order."""
+
+
+@dataclass(frozen=True, eq=False)
+class PrincipalStretches:
+    """What the C text of these laws is given (multiscale.network_terms.Arguments): e, and the row of `tables` that makes the law."""
+
+    tables: Float[ndarray, "1 c"]
+    kernel = "principal"
+
+    def jet(self, F: Float[ndarray, "n 3 3"]) -> Jet:
+        return StrainComponents().jet(F)
+
+
 @dataclass(frozen=True)
-class IsotropicLaw:
+class IsotropicLaw(CompiledLaw):
     """W = Psi + U as a constitutive law (fem.law.Law).
 
     Attributes:
@@ -74,21 +93,23 @@ class IsotropicLaw:
         _, slope, _ = self.potential.derivatives(np.zeros((1, len(alpha))))
         return float(0.5 * slope[0] @ alpha**2)
 
-    def evaluate(
-        self,
-        deformation_gradient: Float[ndarray, "n 3 3"],
-        state: Mapping[str, ndarray] | None = None,
-        *,
-        tangent: bool = True,
-        trust: bool = False,
-    ) -> Response:
-        """W, P and A; see `fem.law.Law.evaluate`.
+    def in_c(self) -> CFunction | None:
+        """None as well where the law is incompressible, or its potential has no C text (or more than eight exponents)."""
+        exponents = self.potential.exponents
+        if self.bulk_modulus is None or not isinstance(self.potential, InC) or len(exponents) > 8:
+            return None
+        name, coefficients = self.potential.in_c()
+        row = np.array([[KINDS.index(name), self.bulk_modulus, len(exponents), *exponents, *coefficients]])
+        none = np.zeros((0, 6)), np.zeros(0), np.zeros(0)
+        return kernel.compiled([NetworkTerms(PrincipalStretches(row), *none, 0.0, np.zeros(6), np.zeros((6, 6)))], None)
+
+    def in_numpy(self, F: Float[ndarray, "n 3 3"], *, tangent: bool, trust: bool) -> Response:
+        """W, P and A.
 
         Raises:
             VolumeChange: the law is incompressible and det F is not 1.
             BeyondLocking: see the potential.
         """
-        F = check_deformation_gradient(deformation_gradient)
         principal, axes = np.linalg.eigh(strain_tensor(green_lagrange(F)))
         x = 0.5 * np.log1p(2.0 * principal)
         energy, S, D = self._principal_response(x, axes, tangent)

@@ -61,6 +61,15 @@ class Potential(Protocol):
         ...
 
 
+@runtime_checkable
+class InC(Protocol):
+    """A potential that the C text knows."""
+
+    def in_c(self) -> tuple[str, Sequence[float]]:
+        """Its kind there (isotropic.KINDS), and the kind's coefficients."""
+        ...
+
+
 class Parameters:
     """What the dataclasses below share: construction from, and return to, a row of numbers."""
 
@@ -87,6 +96,9 @@ class NeoHooke(Parameters):
     def derivatives(self, K: Float[ndarray, "n 1"]) -> Derivatives:
         return polynomial(K, (self.mu / 2.0,))
 
+    def in_c(self) -> tuple[str, Sequence[float]]:
+        return "polynomial", (self.mu / 2.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True)
 class MooneyRivlin(Parameters):
@@ -103,6 +115,9 @@ class MooneyRivlin(Parameters):
         n, slope = len(K), np.array([self.c1, self.c2])
         return K @ slope, np.tile(slope, (n, 1)), np.zeros((n, 2, 2))
 
+    def in_c(self) -> tuple[str, Sequence[float]]:
+        return "polynomial", (self.c1, 0.0, 0.0, self.c2, 0.0, 0.0)
+
 
 @dataclass(frozen=True)
 class Yeoh(Parameters):
@@ -115,6 +130,9 @@ class Yeoh(Parameters):
 
     def derivatives(self, K: Float[ndarray, "n 1"]) -> Derivatives:
         return polynomial(K, (self.c1, self.c2, self.c3))
+
+    def in_c(self) -> tuple[str, Sequence[float]]:
+        return "polynomial", (self.c1, self.c2, self.c3)
 
 
 @dataclass(frozen=True)
@@ -151,6 +169,9 @@ class Ogden(Parameters):
         n, slope = len(K), np.array(self.mu) / np.array(self.alpha)
         return K @ slope, np.tile(slope, (n, 1)), np.zeros((n, len(slope), len(slope)))
 
+    def in_c(self) -> tuple[str, Sequence[float]]:
+        return "polynomial", [c for mu, alpha in zip(self.mu, self.alpha, strict=True) for c in (mu / alpha, 0.0, 0.0)]
+
 
 @dataclass(frozen=True)
 class Gent(Parameters):
@@ -178,6 +199,9 @@ class Gent(Parameters):
             0.5 * self.mu / room,
             (0.5 * self.mu / self.jm / room**2)[:, :, None],
         )
+
+    def in_c(self) -> tuple[str, Sequence[float]]:
+        return "gent", (self.mu, self.jm)
 
 
 @dataclass(frozen=True)
@@ -213,6 +237,9 @@ class ArrudaBoyce(Parameters):
         second = self.c / (36.0 * self.n * r) * (slope / r - beta / r**2)
         return energy[:-1] - energy[-1], first[:-1, None], second[:-1, None, None]
 
+    def in_c(self) -> tuple[str, Sequence[float]]:
+        return "arruda_boyce", (self.c, self.n)
+
 
 @dataclass(frozen=True)
 class Carroll(Parameters):
@@ -236,6 +263,9 @@ class Carroll(Parameters):
         second[:, 0, 0] = 12.0 * self.b * I1**2
         second[:, 1, 1] = -0.25 * self.c / root**3
         return energy, first, second
+
+    def in_c(self) -> tuple[str, Sequence[float]]:
+        return "carroll", (self.a, self.b, self.c)
 
 
 def polynomial(K: Float[ndarray, "n 1"], coefficients: Sequence[float]) -> Derivatives:

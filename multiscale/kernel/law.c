@@ -295,10 +295,12 @@ int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void 
             const int points = n - point < LANES ? (int)(n - point) : LANES;
             const int bad = begin_block(&at[j], law, F + 9 * point, state ? state + law->state * point : 0, points);
             if (bad >= 0) return point + bad;
-            begin_arguments(&at[j], section(law, law->tables), law->rows);
             at[j].energy = splat(0.0);
             for (int64_t c = 0; c < columns * ARGUMENTS; ++c) y[j * columns * ARGUMENTS + c] = splat(0.0);
             for (int a = 0; a < ARGUMENTS + TILES * TILE; ++a) at[j].sums[a] = splat(0.0);
+            begin_arguments(&at[j], section(law, law->tables), law->rows);
+            for (int lane = 0; lane < points; ++lane)
+                if (!(at[j].energy[lane] < INFINITY)) return point + lane;
         }
         for (int64_t g = 0; g < law->groups; ++g) {
             for (int j = 0; j < blocks; ++j) {

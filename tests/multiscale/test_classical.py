@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fem.laws
+from fem.c_function import NoCFunction
 from fem.law import InadmissibleDeformation, Law
 from multiscale.classical import (
     ArrudaBoyce,
@@ -22,6 +23,8 @@ from multiscale.classical import (
     Yeoh,
 )
 from multiscale.classical.potentials import inverse_langevin
+from multiscale.compiled_law import CompiledLaw
+from multiscale.convex_network import ConvexNetworkPotential
 from multiscale.strain import stiffness_components
 from multiscale.symmetry import PointGroup
 
@@ -94,6 +97,38 @@ def test_stress_and_tangent_are_derivatives(law: Law, seed: int) -> None:
     assert np.abs(P - response.first_piola).max() < 1e-7 * scale
     assert np.abs(A - response.tangent).max() < 1e-7 * scale
     assert relative(response.tangent, response.tangent.transpose(0, 3, 4, 1, 2)) < 1e-13
+
+
+def random_convex_law(seed: int) -> IsotropicLaw:
+    rng = np.random.default_rng(seed)
+    row = rng.uniform(0.0, 1.0, (3, 4))
+    potential = ConvexNetworkPotential(row[0, :2], 10.0 * row[1], -8.0 * row[2], row[0], np.array([2.0, 3.0]))
+    return IsotropicLaw(potential, bulk_modulus=5.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(law=LAWS | st.builds(random_convex_law, st.integers(0, 2**32 - 1)), seed=st.integers(0, 2**32 - 1))
+def test_c_equals_the_numpy_path(law: CompiledLaw, seed: int) -> None:
+    if law.backend != "c":
+        pytest.skip("no C compiler")
+    F, R = states(seed), random_rotations(np.random.default_rng(seed), len(states(seed)))
+    for turned in (None, R):
+        known, told = (path(F, turned, tangent=True, trust=True) for path in (law._turned_in_c, law._turned_in_numpy))
+        assert known.trust is None and told.trust is None
+        for name in ("energy", "first_piola", "tangent"):
+            assert relative(getattr(known, name), getattr(told, name)) < 1e-12
+
+
+def test_locking_is_told_by_the_c_function_as_well() -> None:
+    law, F = IsotropicLaw(Gent(1.0, 2.0), bulk_modulus=10.0), np.tile(np.eye(3), (20, 1, 1))
+    F[13] = np.diag([2.0, 2.0, 0.25])
+    with pytest.raises(BeyondLocking) as raised:
+        law.evaluate(F)
+    assert raised.value.point == 13
+    if law.backend == "c":
+        assert law.c_function().call(F) == 13
+    with pytest.raises(NoCFunction, match="incompressible laws"):
+        IsotropicLaw(Gent(1.0, 2.0)).c_function()
 
 
 @settings(max_examples=40, deadline=None)
