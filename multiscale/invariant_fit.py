@@ -29,13 +29,13 @@ from multiscale.fitting import (
 from multiscale.invariant_network import InvariantLaw
 from multiscale.invariants import invariants_of
 from multiscale.jets import UNIT, Jet
-from multiscale.levenberg_marquardt import levenberg_marquardt
 from multiscale.material_symmetry import ISOTROPIC, InfiniteGroup, MaterialSymmetry
 from multiscale.observations import Observations
 from multiscale.orbit_fit import quadratic_columns
 from multiscale.polyconvex_network import PolyconvexLaw, argument_action, arguments, pressure_jet
 from multiscale.quadratic_part import QuadraticPart, expansion
 from multiscale.reference_state import FitError, ReferenceState, ReferenceStress
+from multiscale.starts import best_of_starts
 from multiscale.strain import SHEAR_DOUBLING, stress_components, stress_tensor
 from multiscale.symmetry_domain import domain_of
 
@@ -255,18 +255,17 @@ def minimised(
             f"{states} admissible states give {count} numbers for training, fewer than the {problem.unknowns} unknowns of "
             f"{problem.neurons} neurons; add states, or use fewer neurons"
         )
-    training, validation = problem.on(~held_out), problem.on(held_out)
-    found = []
-    for start in range(starts):
-        x = rng.normal(scale=0.5, size=problem.unknowns)
-        minimum = levenberg_marquardt(training.residual, training.linearisation, x, iterations=SHORT)
-        found.append((validation.chi_square(minimum.parameters), minimum.parameters))
-        report(
-            (start + 1) / (starts + 3),
-            f"start {start + 1} of {starts}: held-out chi square {found[-1][0]:.3g} a number",
-        )
-    best = min(found, key=lambda pair: pair[0])[1]
-    polished = levenberg_marquardt(problem.residual, problem.linearisation, best, iterations=LONG).parameters
+    minimum = best_of_starts(
+        problem,
+        problem.on(~held_out),
+        problem.on(held_out),
+        lambda: rng.normal(scale=0.5, size=problem.unknowns),
+        starts=starts,
+        short=SHORT,
+        long=LONG,
+        report=report,
+    )
+    polished = minimum.parameters
     summary = f"{problem.neurons} neurons, seed {seed}, {starts} starts; chi square {problem.chi_square(polished):.3g} a number"
     report(1.0, summary)
     return polished, summary

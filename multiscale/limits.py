@@ -42,6 +42,7 @@ class Limits:
         log_strain: (n, 6) of the data, shear doubled.
         error_bar: root mean square of the 90 % error bar of P over that of P, at states of the domain; None where the law has none.
         share_lost: of those states, the part at which the law is not strongly elliptic.
+        nearest_loss: the norm of the log-strain of the nearest of them; None where there is none.
     """
 
     sentences: tuple[str, ...]
@@ -49,6 +50,7 @@ class Limits:
     log_strain: Float[ndarray, "n 6"]
     error_bar: float | None
     share_lost: float
+    nearest_loss: float | None
 
 
 def limits_of(law: FittedLaw, data: StressStrainData, warned: Sequence[str] = (), *, seed: int = 0) -> Limits:
@@ -73,7 +75,8 @@ def limits_of(law: FittedLaw, data: StressStrainData, warned: Sequence[str] = ()
         *constants_sentences(law),
         *(f"The fit warned: {message}." for message in warned),
     ]
-    return Limits(tuple(sentences), ellipticity, strain, bar, lost)
+    nearest = float(losses(ellipticity).min()) if lost else None
+    return Limits(tuple(sentences), ellipticity, strain, bar, lost, nearest)
 
 
 def domain_sentence(strain: Float[ndarray, "n 6"]) -> str:
@@ -93,11 +96,17 @@ def temperature_sentence(data: StressStrainData) -> str:
     return f"At other temperatures than {data.temperature:g} K, the data's: it does not know them."
 
 
+def losses(found: Ellipticity) -> Float[ndarray, "m"]:
+    """Norms of the log-strain where ellipticity is lost."""
+    F = found.deformation_gradient[found.lost]
+    return np.asarray(np.linalg.norm(strain_norm_components(log_strain(F)), axis=1))
+
+
 def ellipticity_sentences(found: Ellipticity) -> list[str]:
     """Where it is lost, how near to F = I, how to get another law."""
     if not found.lost.any():
         return []
-    size = np.linalg.norm(strain_norm_components(log_strain(found.deformation_gradient[found.lost])), axis=1)
+    size = losses(found)
     nearest = found.deformation_gradient[found.lost][int(np.argmin(size))]
     return [
         f"Where it is not strongly elliptic: at {100.0 * found.lost.mean():.2g} % of its domain's states (smallest acoustic eigenvalue "

@@ -76,17 +76,18 @@ def test_neo_hooke_is_found_again() -> None:
     data, unseen = sampled(material, 0, 60, 0.2), sampled(material, 1, 100, 0.2)
     for fit in (fit_invariant_law, fit_polyconvex_law):
         law = fit(data, ISOTROPIC, neurons=2, starts=2)
-        assert error_inside(law, unseen) < 1e-4
-        assert law.elastic_constants()[3, 3] == pytest.approx(1.0, rel=0.01)
-        assert law.elastic_constants()[0, 1] == pytest.approx(2.0, rel=0.01)
+        assert error_inside(law, unseen) < 5e-6
+        assert law.elastic_constants()[3, 3] == pytest.approx(1.0, rel=2e-3)
+        assert law.elastic_constants()[0, 1] == pytest.approx(2.0, rel=5e-3)
 
 
 def test_fibres_are_found_again() -> None:
     data, unseen = fibre_data(0, 100), fibre_data(1, 100)
     free = fit_invariant_law(data, FIBRES, neurons=4, starts=2)
     convex = fit_polyconvex_law(data, FIBRES, neurons=2, starts=2)
-    # this material is polyconvex, but its fibres slack in compression are hard to follow for sums that are so
-    assert error_inside(free, unseen) < 1e-3 and error_inside(convex, unseen) < 2e-2
+    # <I4 - 1>^3 has a third derivative that jumps where fibres slacken: softplus rounds it off, two neurons of the convex law more
+    # than four of the free one
+    assert error_inside(free, unseen) < 1e-5 and error_inside(convex, unseen) < 2e-3
     assert check_ellipticity(convex, states=100).smallest > 0.0
     again = fit_polyconvex_law(data, FIBRES, neurons=2, starts=2)
     assert np.array_equal(again.weights, convex.weights)
