@@ -2,6 +2,7 @@
 
     law_us_per_point             the default cubic law (12 neurons, 288 images) as a C function, 1e5 points, arrays given
     law_stress_only_us_per_point the same without the tangent
+    law_trust_us_per_point       the same with trust besides
     law_orientation_us_per_point the same with an orientation at every point
     law_evaluate_us_per_point    the same through law.evaluate, which makes the arrays
     law_numpy_us_per_point       the path without a compiler
@@ -10,7 +11,8 @@
     law_over_autodiff            ratio of the last to the first
     neohooke_c_us_per_point      neo-Hooke written by hand in C
     law_worst_laue_us_per_point  the dearest of all kinds of law of all Laue classes, 12 neurons
-    law_<kind>_us_per_point      the dearest class of a kind: orbit, invariant, polyconvex; and isotropic laws of both kinds
+    law_<kind>_us_per_point      the dearest class of a kind: orbit, invariant, polyconvex; isotropic laws of both kinds; of temperature
+                                 (cubic, a quadratic in T); classical (Ogden's law with three terms)
     law_memory_mib               what law.evaluate of 2e6 points takes besides input and output, at the peak
 
 Times are CPU time of one thread: on an idle machine that is the wall time. The candidates take turns; the best of the rounds counts.
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,14 +32,17 @@ import torch
 
 from atomistic.compiler import built_library
 from fem.c_function import CFunction
+from multiscale import kernel
+from multiscale.classical import IsotropicLaw, Ogden
 from multiscale.design import strain_design
+from multiscale.domain import Domain
 from multiscale.invariant_network import InvariantLaw
 from multiscale.invariants import invariants_of
 from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
 from multiscale.network_terms import NetworkTerms
 from multiscale.orbit_network import OrbitLaw
 from multiscale.polyconvex_network import PolyconvexLaw
-from multiscale.strain import COLUMNS, ROWS, SHEAR_DOUBLING, VOIGT, stress_components
+from multiscale.strain import COLUMNS, ROWS, SHEAR_DOUBLING, VOIGT, green_lagrange, stress_components
 from multiscale.symmetry import GENERATORS, PointGroup
 
 POINTS, ROUNDS, NEURONS = 100_000, 7, 12
@@ -51,11 +57,13 @@ def measure() -> dict[str, float]:
     torch.set_num_threads(1)
     F = strain_design(POINTS, 0.06, seed=0)
     out = Arrays(POINTS)
-    cubic = orbit_law(PointGroup.named("m-3m"))
+    group = PointGroup.named("m-3m")
+    cubic = replace(orbit_law(group), domain=Domain(green_lagrange(F[:40]), group))
     turns = np.ascontiguousarray(np.broadcast_to(np.eye(3).ravel(), (POINTS, 9)))
     candidates: dict[str, Candidate] = {
         "law_us_per_point": (lambda: out.fill(cubic.c_function(), F), POINTS),
         "law_stress_only_us_per_point": (lambda: cubic.c_function().call(F, energy=out.W, first_piola=out.P), POINTS),
+        "law_trust_us_per_point": (lambda: out.fill(cubic.c_function(), F, trust=True), POINTS),
         "law_orientation_us_per_point": (lambda: out.fill(cubic.c_function(), F, turns), POINTS),
         "law_evaluate_us_per_point": (lambda: cubic.evaluate(F), POINTS),
         "law_numpy_us_per_point": (lambda: cubic.terms.evaluate(F[: 10 * FEW], tangent=True), 10 * FEW),
@@ -73,9 +81,11 @@ class Arrays:
 
     def __init__(self, points: int) -> None:
         self.W, self.P, self.A = np.zeros(points), np.zeros((points, 3, 3)), np.zeros((points, 3, 3, 3, 3))
+        self.trust = np.zeros(points)
 
-    def fill(self, function: CFunction, F: np.ndarray, state: np.ndarray | None = None) -> None:
-        point = function.call(F, state, energy=self.W, first_piola=self.P, tangent=self.A)
+    def fill(self, function: CFunction, F: np.ndarray, state: np.ndarray | None = None, *, trust: bool = False) -> None:
+        known = self.trust if trust else None
+        point = function.call(F, state, energy=self.W, first_piola=self.P, tangent=self.A, trust=known)
         if point >= 0:
             raise RuntimeError(f"a law refuses point {point}")
 
@@ -100,9 +110,17 @@ def dearest(F: np.ndarray) -> dict[str, float]:
     laws = {f"{kind} {laue}": make(PointGroup.named(laue)) for kind, make in makers.items() for laue in GENERATORS}
     isotropic = InfiniteGroup("isotropic")
     laws |= {"isotropic 1": invariant_law(isotropic), "isotropic 2": polyconvex_law(isotropic)}
-    times = fastest({name: (partial(out.fill, law.c_function(), F), len(F)) for name, law in laws.items()})
-    kinds = {kind: max(t for name, t in times.items() if name.split()[0] == kind) for kind in (*makers, "isotropic")}
-    numbers = {f"law_{kind}_us_per_point": value for kind, value in kinds.items()}
+    laws["classical"] = IsotropicLaw(Ogden((0.6, 0.01, -0.01), (1.3, 5.0, -2.0)), bulk_modulus=100.0)
+    candidates = {name: (partial(out.fill, law.c_function(), F), len(F)) for name, law in laws.items()}
+    # a law of temperature costs the same whatever its coefficients are
+    thermal = kernel.compiled(3 * [laws["orbit m-3m"].terms], None, kernel.Temperature(300.0, 600.0))
+    state = np.concatenate([np.tile(np.eye(3).ravel(), (len(F), 1)), np.full((len(F), 1), 300.0)], axis=1)
+    candidates["thermal"] = (lambda: out.fill(thermal, F, state), len(F))
+    times = fastest(candidates)
+    kinds = (*makers, "isotropic", "classical", "thermal")
+    numbers = {
+        f"law_{kind}_us_per_point": max(t for name, t in times.items() if name.split()[0] == kind) for kind in kinds
+    }
     return numbers | {"law_worst_laue_us_per_point": max(times.values())}
 
 
