@@ -31,6 +31,7 @@ from .ranking import Extrapolation, Ranking, rank
 from .reference_state import FitError
 from .sampling import sample
 from .specimen import NoEquilibrium, predicted_stress
+from .state_ranking import NetworkCandidate, PolynomialCandidate, rank_on_states
 from .stress_units import UnitError
 from .symmetry import PointGroup, UnknownPointGroup
 from .tables import TableError
@@ -72,12 +73,14 @@ __all__ = [
     "ModelFit",
     "MooneyRivlin",
     "NeoHooke",
+    "NetworkCandidate",
     "NoEquilibrium",
     "NotAPotential",
     "Ogden",
     "OrbitLaw",
     "PointGroup",
     "PolyconvexLaw",
+    "PolynomialCandidate",
     "PoorFit",
     "Ranking",
     "StressStrainData",
@@ -113,6 +116,7 @@ __all__ = [
     "normalised_mse",
     "predicted_stress",
     "rank",
+    "rank_on_states",
     "read_csv",
     "read_data",
     "read_extxyz",

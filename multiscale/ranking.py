@@ -76,17 +76,17 @@ class Ranking:
     """Candidates, best first.
 
     Attributes:
-        left_out: the kind of test that judged.
+        left_out: the kind of test, or of state, that judged.
         standings: by error.
         unsupported: fraction of the points left out that lie outside of what the fitted tests reach.
     """
 
-    left_out: Kind
+    left_out: str
     standings: tuple[Standing, ...]
     unsupported: float
 
     def __str__(self) -> str:
-        lines = [f"{'law':<26}{'error on ' + self.left_out:>24}{'on its own tests':>20}"]
+        lines = [f"{'law':<26}{'error on ' + self.left_out:>24}{'on its own data':>20}"]
         for standing in self.standings:
             errors = [
                 f"{100 * value:.1f} %" if np.isfinite(value) else "-"
