@@ -119,7 +119,8 @@ class CFunction:
                 raise ShapeError(f"the state lacks {field.name}, expected an array of shape {(points, *field.shape)}")
         if not given.keys() & {field.name for field in self.state} and all(field.default for field in self.state):
             return None
-        return np.concatenate(columns, axis=1)
+        # rows broadcast from a default would make columns contiguous
+        return np.ascontiguousarray(np.concatenate(columns, axis=1))
 
     def call(
         self,
@@ -134,6 +135,7 @@ class CFunction:
         """Fill the arrays that are given; the first point that the law cannot take, or -1.
 
         Raises:
+            NoCFunction: the parameters are not those of the library's function.
             ShapeError: an array is not C-contiguous float64 of its shape.
         """
         n = len(F)
@@ -155,4 +157,9 @@ class CFunction:
         pointers = [
             None if array is None else array.ctypes.data for array in (F, state, energy, first_piola, tangent, trust)
         ]
-        return int(self._function(n, *pointers[:2], self.parameters_address, *pointers[2:]))
+        answer = int(self._function(n, *pointers[:2], self.parameters_address, *pointers[2:]))
+        if answer == -2:
+            raise NoCFunction(
+                f"the parameters are not those of the function in {self.library}; make both with c_function()"
+            )
+        return answer

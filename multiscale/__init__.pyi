@@ -13,9 +13,10 @@ from .data_files import read_data
 from .data_frames import read_extxyz
 from .data_tables import ConstantColumn, read_csv
 from .dataset import DataFileError, InvalidData, StressStrainData
-from .design import InvalidDesign, next_states, strain_design
+from .design import InvalidDesign, informative_design, next_states, strain_design
 from .domain import Domain
 from .ellipticity import Ellipticity, check_ellipticity
+from .expected_error import DesignHole, ExpectedError, expected_error
 from .fitting import PoorFit, fit_orbit_law, normalised_mse
 from .invariant_fit import fit_invariant_law, fit_polyconvex_law
 from .invariant_network import InvariantLaw
@@ -36,9 +37,11 @@ from .stress_units import UnitError
 from .symmetry import PointGroup, UnknownPointGroup
 from .tables import TableError
 from .thermal import sample_thermal
+from .thermal_error import standard_error
 from .thermal_expansion import elastic_constants_at, free_stretch, grueneisen_tensor, referred_to, thermal_expansion
 from .thermal_fit import fit_thermal
-from .thermal_law import InvalidTemperature, ThermalLaw
+from .thermal_law import ThermalLaw
+from .thermal_state import InvalidTemperature
 from .uncertainty import Uncertainty
 
 __all__ = [
@@ -50,9 +53,11 @@ __all__ = [
     "ConstantColumn",
     "ConvexNetwork",
     "DataFileError",
+    "DesignHole",
     "Domain",
     "ElasticConstantsFit",
     "Ellipticity",
+    "ExpectedError",
     "Extrapolation",
     "FitError",
     "Gent",
@@ -97,6 +102,7 @@ __all__ = [
     "check_ellipticity",
     "classical_models",
     "elastic_constants_at",
+    "expected_error",
     "fit",
     "fit_elastic_constants",
     "fit_invariant_law",
@@ -106,6 +112,7 @@ __all__ = [
     "fit_thermal",
     "free_stretch",
     "grueneisen_tensor",
+    "informative_design",
     "integrability",
     "learning_curve",
     "limits_of",
@@ -124,6 +131,7 @@ __all__ = [
     "sample",
     "sample_thermal",
     "save_classical_law",
+    "standard_error",
     "strain_design",
     "symmetry_check",
     "symmetry_named",

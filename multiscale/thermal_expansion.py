@@ -31,7 +31,8 @@ from multiscale.strain import (
     stress_components,
     stress_tensor,
 )
-from multiscale.thermal_law import InvalidTemperature, ThermalLaw
+from multiscale.thermal_law import ThermalLaw
+from multiscale.thermal_state import InvalidTemperature
 
 ITERATIONS: Final = 50
 """Newton steps; six suffice unless the crystal is about to lose stability."""
@@ -126,7 +127,7 @@ def referred_to(law: ThermalLaw, temperature: float) -> ThermalLaw:
     """The same material with F = I at its stress-free state of `temperature` (K), where its stress is now zero exactly.
 
     psi'(F', T) = psi(F' U, T) / det U, U = `free_stretch(law, temperature)`; where no internal energies were given, energies are relative
-    to the new F = I. Error bars belong to the fitted law: `law.standard_error(lambda law: ... referred_to(law, T) ...)`.
+    to the new F = I. Error bars belong to the fitted law: `standard_error(law, lambda one: ... referred_to(one, T) ...)`.
 
     Raises:
         InvalidTemperature, NoEquilibrium: as `free_stretch`.

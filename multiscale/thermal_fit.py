@@ -65,7 +65,8 @@ def fit_thermal(
 
     All F are counted from one crystal. Labels are P at every temperature; W and A where they are free energies and their derivatives, as
     at 0 K; internal energies, optionally (without them entropy is known only up to a function of T). Standard errors weigh the
-    fit, and `law.standard_error` carries them to whatever follows from the law. The same data, arguments and machine give the same law.
+    fit, and multiscale.standard_error carries them to whatever follows from the law. The same data, arguments and machine give the
+    same law.
 
     Args:
         data: sets of at least degree + 1 temperatures.

@@ -24,7 +24,7 @@ constant, which is set to zero; c is then the heat capacity at F = I as T -> 0, 
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
@@ -38,22 +38,16 @@ from fem.c_function import CFunction, NoCFunction
 from fem.law import Response, ShapeError, check_deformation_gradient
 from multiscale import kernel
 from multiscale.domain import Domain
-from multiscale.law_fields import InvalidLaw, NoUncertainty, UnknownState, settle_arrays
+from multiscale.law_fields import InvalidLaw, settle_arrays
 from multiscale.orbit_network import OrbitLaw
 from multiscale.symmetry import LAUE_CLASS_OF, PointGroup
+from multiscale.thermal_state import ORIENTATION, TEMPERATURE, InvalidTemperature, check_temperature, temperature_of
 
 SCHEMA: Final = "atomlaw/thermal-law"
 SCHEMA_VERSION: Final = 1
 
-TEMPERATURE, ORIENTATION = kernel.TEMPERATURE.name, kernel.ORIENTATION.name
-"""Their names in the state."""
-
 PARAMETERS: Final = ("weights", "biases", "amplitudes", "constants", "reference_stress", "rest_energy")
 """Arrays that a fit determines, besides the heat capacity: what an error bar is about."""
-
-
-class InvalidTemperature(ValueError):
-    """A temperature that is negative, not finite, or at which the quantity asked for does not exist."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +109,9 @@ class ThermalLaw:
             )
         if self.heat_capacity is not None and not np.isfinite(self.heat_capacity):
             raise InvalidLaw(f"heat_capacity is {self.heat_capacity} GPa/K, expected a finite number or None")
-        if self.uncertainty is not None and (
-            np.ndim(self.uncertainty) != 2 or len(self.uncertainty) != len(self.parameters)
-        ):
-            raise InvalidLaw(
-                f"uncertainty has shape {np.shape(self.uncertainty)}, expected ({len(self.parameters)}, r)"
-            )
+        size = sum(getattr(self, name).size for name in PARAMETERS) + 1
+        if self.uncertainty is not None and (np.ndim(self.uncertainty) != 2 or len(self.uncertainty) != size):
+            raise InvalidLaw(f"uncertainty has shape {np.shape(self.uncertainty)}, expected ({size}, r)")
         _ = self.coefficients  # whose own checks are those of each power of T
 
     @cached_property
@@ -168,11 +159,7 @@ class ThermalLaw:
         Raises:
             InvalidTemperature: negative or not finite.
         """
-        T = np.asarray(temperature, dtype=np.float64)
-        bad = ~((T >= 0.0) & np.isfinite(T))
-        if bad.any():
-            point = int(np.argmax(bad))
-            raise InvalidTemperature(f"temperature is {T[point]} K at point {point}, expected a finite number >= 0")
+        T = check_temperature(temperature)
         theta, order = (T - self.reference_temperature) / self.temperature_span, np.arange(len(self.constants))
         value = theta[:, None] ** order
         slope = np.zeros_like(value)
@@ -198,11 +185,43 @@ class ThermalLaw:
         """
         F = check_deformation_gradient(deformation_gradient)
         T = temperature_of(state, len(F))
-        oriented = {name: value for name, value in (state or {}).items() if name == ORIENTATION}
         powers, _ = self.powers(T)
+        oriented = {name: value for name, value in (state or {}).items() if name == ORIENTATION}
+        if self._function is not None:
+            answer, point = self._in_c(self._function, F, {**oriented, TEMPERATURE: T}, tangent=tangent, trust=trust)
+            if point < 0:
+                return answer
+        # without a compiler; or to say what is wrong
         whole = self._sum(F, powers, oriented, tangent=tangent, trust=trust)
         gauge = None if whole.trust is None else whole.trust * self._temperature_trust(T)
         return replace(whole, energy=self._rest(T)[0] + whole.energy, trust=gauge)
+
+    def _in_c(
+        self,
+        function: CFunction,
+        F: Float[ndarray, "n 3 3"],
+        state: Mapping[str, ndarray],
+        *,
+        tangent: bool,
+        trust: bool,
+    ) -> tuple[Response, int]:
+        """The response, and the first inadmissible point or -1."""
+        n = len(F)
+        answer = Response(
+            np.empty(n),
+            np.empty((n, 3, 3)),
+            np.empty((n, 3, 3, 3, 3)) if tangent else None,
+            np.empty(n) if trust and function.trusted else None,
+        )
+        point = function.call(
+            F,
+            function.state_rows(state, n),
+            energy=answer.energy,
+            first_piola=answer.first_piola,
+            tangent=answer.tangent,
+            trust=answer.trust,
+        )
+        return answer, point
 
     def entropy(
         self, deformation_gradient: Float[ndarray, "n 3 3"], temperature: Float[ndarray, "n"]
@@ -249,41 +268,6 @@ class ThermalLaw:
         F = check_deformation_gradient(deformation_gradient)
         return self._sum(F, self.powers(temperature)[1]).first_piola
 
-    @property
-    def parameters(self) -> Float[ndarray, "y"]:
-        """All that a fit determines, as one vector."""
-        return np.concatenate([*(getattr(self, name).ravel() for name in PARAMETERS), [self.heat_capacity or 0.0]])
-
-    def with_parameters(self, parameters: Float[ndarray, "y"]) -> "ThermalLaw":
-        """The law with other parameters, without error bars and domain."""
-        fields: dict[str, Any] = {}
-        start = 0
-        for name in PARAMETERS:
-            array = getattr(self, name)
-            fields[name] = parameters[start : start + array.size].reshape(array.shape)
-            start += array.size
-        heat_capacity = None if self.heat_capacity is None else float(parameters[-1])
-        return replace(self, **fields, heat_capacity=heat_capacity, domain=None, uncertainty=None)
-
-    def standard_error(self, quantity: Callable[["ThermalLaw"], ndarray]) -> ndarray:
-        """Standard error of whatever follows from the law, from the errors of the data: the delta method.
-
-        `quantity` takes a law and returns an array, such as `lambda law: multiscale.elastic_constants_at(law, 300.0)`; it is
-        differentiated along each column of the covariance's factor by central differences.
-
-        Raises:
-            NoUncertainty: the law was not fitted.
-        """
-        if self.uncertainty is None:
-            raise NoUncertainty("this law has no error bar; expected one made by multiscale.fit_thermal")
-        variance: ndarray = np.zeros(())
-        for column in self.uncertainty.T:
-            ahead, behind = (
-                np.asarray(quantity(self.with_parameters(self.parameters + sign * column))) for sign in (0.1, -0.1)
-            )
-            variance = variance + ((ahead - behind) / 0.2) ** 2
-        return np.sqrt(variance)
-
     def _temperature_trust(self, T: Float[ndarray, "n"]) -> Float[ndarray, "n"]:
         if len(self.temperatures) == 0:
             return np.ones(len(T))
@@ -291,12 +275,23 @@ class ThermalLaw:
         distance = np.maximum(np.maximum(low - T, T - high), 0.0)
         return np.asarray(self.temperature_span / (self.temperature_span + distance))
 
+    @property
+    def backend(self) -> str:
+        """What evaluates this law here: "c" or "numpy"."""
+        return "numpy" if self._function is None else "c"
+
     def c_function(self) -> CFunction:
         """psi, P, A and trust as a function to be called from C (fem.c_function); its state holds orientation and temperature.
 
         Raises:
             NoCFunction: there is no compiler, or the environment asks for numpy.
         """
+        if self._function is None:
+            raise NoCFunction(f"install a C compiler (or name one in CC) and leave {kernel.NO_KERNEL_VARIABLE} unset")
+        return self._function
+
+    @cached_property
+    def _function(self) -> CFunction | None:
         terms = [
             replace(each.terms, constant=each.terms.constant + rest)
             for each, rest in zip(self.coefficients, self.rest_energy, strict=True)
@@ -304,10 +299,7 @@ class ThermalLaw:
         low, high = (self.temperatures.min(), self.temperatures.max()) if len(self.temperatures) else (0.0, np.inf)
         capacity = self.heat_capacity or 0.0
         about = kernel.Temperature(self.reference_temperature, self.temperature_span, capacity, float(low), float(high))
-        function = kernel.compiled(terms, self.coefficients[0].gauge, about)
-        if function is None:
-            raise NoCFunction(f"install a C compiler (or name one in CC) and leave {kernel.NO_KERNEL_VARIABLE} unset")
-        return function
+        return kernel.compiled(terms, self.coefficients[0].gauge, about)
 
     def _rest(self, T: Float[ndarray, "n"]) -> tuple[Float[ndarray, "n"], Float[ndarray, "n"]]:
         """f(T) and its derivative (finite at T = 0 where there is no heat capacity)."""
@@ -386,20 +378,3 @@ class ThermalLaw:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise NetworkFileError(f"{path} holds no consistent law ({error}); save the law again") from error
-
-
-def temperature_of(state: Mapping[str, ndarray] | None, points: int) -> Float[ndarray, "n"]:
-    """The temperatures that a state holds.
-
-    Raises:
-        fem.law.ShapeError: none, or another shape. UnknownState: the state holds something that no thermal law depends on.
-    """
-    unknown = sorted((state or {}).keys() - {TEMPERATURE, ORIENTATION})
-    if unknown:
-        raise UnknownState(f"the state holds {unknown}, expected {TEMPERATURE!r}, and {ORIENTATION!r} if need be")
-    if not state or TEMPERATURE not in state:
-        raise ShapeError(f"the state has no {TEMPERATURE}, expected T in K of shape ({points},) or ({points}, 1)")
-    T = np.asarray(state[TEMPERATURE], dtype=np.float64)
-    if T.shape not in ((points,), (points, 1)):
-        raise ShapeError(f"{TEMPERATURE} has shape {T.shape}, expected T in K of shape ({points},) or ({points}, 1)")
-    return T.reshape(points)

@@ -25,6 +25,7 @@ from multiscale.orbit_fit import OrbitFit
 from multiscale.reference_state import FitError, ReferenceState
 from multiscale.strain import green_lagrange, strain_norm_components, stress_tensor
 from multiscale.symmetry import PointGroup
+from multiscale.thermal_error import parameters_of
 from multiscale.thermal_law import ThermalLaw
 from multiscale.uncertainty import DEVIATIONS, LEVEL
 
@@ -206,8 +207,8 @@ class ThermalFit:
         L = solve_triangular(cholesky(normal, lower=True), np.eye(len(normal)), lower=True).T
         needed = np.concatenate([part.needed_scale(x, L).ravel() for part in self.parts])
         s = float(np.quantile(needed, min(1.0, np.ceil((len(needed) + 1) * LEVEL) / len(needed))))
-        nothing = self.law(np.zeros(self.unknowns)).parameters
-        by_parameters = [self.law(direction).parameters - nothing for direction in np.eye(self.unknowns)]
+        nothing = parameters_of(self.law(np.zeros(self.unknowns)))
+        by_parameters = [parameters_of(self.law(direction)) - nothing for direction in np.eye(self.unknowns)]
         return np.asarray(np.stack(by_parameters, axis=1) @ L * max(s, 1.0))
 
     def _image(self, multipliers: Float[ndarray, "k"]) -> Float[ndarray, "q p"]:

@@ -17,7 +17,8 @@ from multiscale.thermal_expansion import (
     referred_to,
     thermal_expansion,
 )
-from multiscale.thermal_law import InvalidTemperature, ThermalLaw
+from multiscale.thermal_law import ThermalLaw
+from multiscale.thermal_state import InvalidTemperature
 
 from .random_laws import random_strains
 from .random_thermal_laws import random_thermal_law

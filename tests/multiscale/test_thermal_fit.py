@@ -10,6 +10,7 @@ from multiscale.design import strain_design
 from multiscale.fitting import PoorFit, TooFewStates, normalised_mse
 from multiscale.reference_state import ContradictoryReferenceStress, FitError, ReferenceState
 from multiscale.symmetry import PointGroup
+from multiscale.thermal_error import parameters_of, standard_error
 from multiscale.thermal_expansion import (
     elastic_constants_at,
     free_stretch,
@@ -130,7 +131,7 @@ def test_error_bars_cover_the_truth(quasi_harmonic: ThermalLaw) -> None:
         noisy = [quasi_harmonic_data(F, T, noise=noise, seed=100 * repetition + int(T)) for T in (0.0, 300.0, 600.0)]
         sets = [replace(one, energy=None) for one in noisy]
         law = fit_thermal(sets, CUBIC, degree=1, neurons=4, starts=2, seed=repetition)
-        inside.append(np.abs(figures(law) - truth) < 1.645 * law.standard_error(figures))
+        inside.append(np.abs(figures(law) - truth) < 1.645 * standard_error(law, figures))
     assert 0.85 <= np.mean(inside) <= 0.99
 
 
@@ -145,8 +146,8 @@ def test_error_bars_shrink_with_the_noise() -> None:
     for noise in (0.5, 0.05):
         sets = [quasi_harmonic_data(F, T, noise=noise, seed=int(T)) for T in (0.0, 600.0)]
         law = fit_thermal([replace(one, energy=None) for one in sets], CUBIC, neurons=2, starts=1)
-        bars.append(law.standard_error(constants))
-        alone = law.standard_error(lambda one: constants(one)[:1])
+        bars.append(standard_error(law, constants))
+        alone = standard_error(law, lambda one: constants(one)[:1])
         np.testing.assert_allclose(alone, bars[-1][:1], rtol=1e-12)
     assert np.all(bars[0] > 3.0 * bars[1]) and np.all(bars[1] > 0.0)
 
@@ -165,13 +166,13 @@ def test_the_same_seed_gives_the_same_law() -> None:
     sets = [quasi_harmonic_data(F, T) for T in (0.0, 600.0)]
     told: list[str] = []
     first, second = (
-        fit_thermal(sets, CUBIC, neurons=1, starts=2, seed=5, progress=lambda _, text: told.append(text))
+        fit_thermal(sets, CUBIC, neurons=1, starts=1, seed=5, progress=lambda _, text: told.append(text))
         for _ in range(2)
     )
-    np.testing.assert_array_equal(first.parameters, second.parameters)
-    assert told[0].startswith("start 1 of 2") and told[2] == first.provenance["fit"]
-    other = fit_thermal(sets, CUBIC, neurons=1, starts=2, seed=6)
-    assert np.abs(other.parameters - first.parameters).max() > 0.0
+    np.testing.assert_array_equal(parameters_of(first), parameters_of(second))
+    assert told[0].startswith("start 1 of 1") and told[1] == first.provenance["fit"]
+    other = fit_thermal(sets, CUBIC, neurons=1, starts=1, seed=6)
+    assert np.abs(parameters_of(other) - parameters_of(first)).max() > 0.0
 
 
 @pytest.mark.parametrize("laue", ["m-3m", "-3m"])
