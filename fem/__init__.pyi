@@ -1,4 +1,5 @@
 from . import laws
+from .c_function import CFunction, NoCFunction
 from .conditions import ConditionError
 from .equilibrium import ResidualStagnated
 from .law import InadmissibleDeformation, Law, Response, ShapeError, check_deformation_gradient
@@ -9,6 +10,7 @@ from .solid import Solid
 from .solution import PointData, Solution
 
 __all__ = [
+    "CFunction",
     "ConditionError",
     "InadmissibleDeformation",
     "Law",
@@ -18,6 +20,7 @@ __all__ = [
     "Mesh",
     "MeshError",
     "MeshNameError",
+    "NoCFunction",
     "PointData",
     "ResidualStagnated",
     "Response",

@@ -11,8 +11,10 @@
  * All arrays are row-major doubles, aligned to 8 bytes; outputs overlap nothing. An output that is NULL is skipped, and what only it needs
  * is not computed. W, P and A come in the law's unit of stress.
  *
- * Returns -1, or the index of the first point that the law cannot take: det F is not positive, F is not finite, or the state is none; the
- * outputs are then undefined. The function keeps no state of its own: any number of threads may call it at once, with the same parameters.
+ * Returns -1, or the index of the first point that the law cannot take: det F is not positive, F is not finite, the state is none, or the
+ * material cannot reach it; the outputs are then undefined. Returns -2 where the parameters are not those of this function.
+ *
+ * The function keeps no state of its own: any number of threads may call it at once, with the same parameters.
  */
 #ifndef ATOMLAW_LAW_H
 #define ATOMLAW_LAW_H

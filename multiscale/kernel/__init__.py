@@ -8,6 +8,7 @@ Without a compiler, laws run on numpy, and a warning says so.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
@@ -49,7 +50,10 @@ TEMPERATURE: Final = StateField("temperature", ())
 RECORD_AT_MOST: Final = 14 + 1 + 105
 """Length of a record of the largest integrity basis."""
 
-HEAD: Final = 24
+LAYOUT: Final = 1
+"""Of the block of parameters; block.h has the same."""
+
+HEAD: Final = 32
 """Numbers before the first section."""
 
 
@@ -97,9 +101,14 @@ def library_of(kind: str, arguments: int) -> Path | None:
 
 def source(kind: str, arguments: int) -> str:
     """The C text."""
+    about = f'#include <string.h>\n#define KIND "{tag(kind).decode()}"\n#define ARGUMENTS {arguments}\n'
     parts = [FOLDER / "block.h", FOLDER / f"{kind}.h", FOLDER / "law.c"]
-    head = [VECTORS.read_text(), HEADER.read_text(), f"#define ARGUMENTS {arguments}\n"]
-    return "".join([*head, *(part.read_text() for part in parts)])
+    return "".join([VECTORS.read_text(), HEADER.read_text(), about, *(part.read_text() for part in parts)])
+
+
+def tag(kind: str) -> bytes:
+    """The eight bytes by which a block and its function know each other."""
+    return kind[:8].ljust(8, "_").encode()
 
 
 def parameter_block(
@@ -126,6 +135,9 @@ def parameter_block(
         offset[name] = sum(map(len, placed))
         placed.append(np.append(array.ravel(), np.zeros(-array.size % 8)))
     integers = [
+        int.from_bytes(tag(first.arguments.kernel), sys.byteorder),
+        LAYOUT,
+        len(first.linear),
         len(runs),
         *(offset[name] for name in ("begin", "amplitude", "images", "constant", "linear", "quadratic", "tables")),
         len(first.arguments.tables),

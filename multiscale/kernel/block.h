@@ -18,8 +18,12 @@ enum {
     BLOCKS = 32 / LANES
 };
 
+enum { LAYOUT = 1 };
+
 /* Offsets count doubles from the block's own beginning. */
 typedef struct {
+    char kind[8];        /* of the arguments, KIND; a block of another kind or layout is refused */
+    int64_t layout, arguments;
     int64_t groups;      /* runs of images with one amplitude; a run is a multiple of four (QUAD), and at most 512 */
     int64_t begin;       /* (groups + 1) int64: first image of each run */
     int64_t amplitude;   /* (groups, powers) v */

@@ -279,6 +279,7 @@ static void finish_block(block *at, const law_parameters *law, const vd *y, int 
 
 int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void *parameters, double *W, double *P, double *A, double *trust) {
     const law_parameters *law = parameters;
+    if (memcmp(law->kind, KIND, 8) || law->layout != LAYOUT || law->arguments != ARGUMENTS) return -2;
     const int64_t *begin = (const int64_t *)section(law, law->begin);
     const double *amplitude = section(law, law->amplitude), *images = section(law, law->images);
     /* a law without a gauge does not know */

@@ -259,6 +259,13 @@ def test_the_python_object_refuses_what_the_function_would_read_wrongly() -> Non
 
 
 @needs_compiler
+def test_parameters_of_another_function_are_refused() -> None:
+    orbit, polyconvex = (KINDS[kind](SYMMETRIES["m-3m"], 0).c_function() for kind in ("orbit", "polyconvex"))
+    with pytest.raises(NoCFunction, match="not those of the function"):
+        replace(orbit, parameters=polyconvex.parameters).call(np.eye(3)[None])
+
+
+@needs_compiler
 def test_processes_that_start_together_build_one_library(tmp_path: Path) -> None:
     code = "from multiscale.kernel import library_of; assert library_of('strain', 6) is not None"
     runs = [
