@@ -350,6 +350,22 @@ def test_families_of_errors() -> None:
     assert raised - ours <= families | {"AttributeError", "TypeError", "OSError", "MemoryError", "KeyboardInterrupt"}
 
 
+def test_measured_laws_have_the_unit_of_their_tests(tmp_path: Path) -> None:
+    x = np.linspace(1.0, 2.0, 8)
+    test = multiscale.MeasuredTest("uniaxial", x, 0.4 * (x - x**-2), "MPa")
+    neo_hooke = multiscale.classical_models()[0]
+    assert neo_hooke.name == "neo-Hooke"
+    in_megapascal, in_kilopascal = (
+        multiscale.fit_model(neo_hooke, [test.in_unit(unit)], seed=0) for unit in ("MPa", "kPa")
+    )
+    assert in_megapascal.unit == "MPa" and np.isclose(in_megapascal.values["mu"], 0.4)
+    assert in_kilopascal.unit == "kPa" and np.isclose(in_kilopascal.values["mu"], 400.0)
+    multiscale.save_classical_law(in_megapascal.law, tmp_path / "rubber.safetensors", unit=in_megapascal.unit)
+    assert multiscale.load_law(tmp_path / "rubber.safetensors", unit="MPa") == in_megapascal.law
+    with pytest.raises(multiscale.UnitError, match="holds a law in 'MPa', expected 'GPa'"):
+        multiscale.load_law(tmp_path / "rubber.safetensors")
+
+
 def test_rooms() -> None:
     """Where dolfinx is missing all three rooms import, and the arrows between them hold."""
     program = """
