@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.spatial import KDTree
+from scipy.stats import qmc
 
 from multiscale.strain import (
     SHEAR_DOUBLING,
@@ -90,6 +91,24 @@ class Domain:
         tree, _ = self._tree
         return np.asarray(tree.query(strain_norm_components(strain))[0])
 
+    @cached_property
+    def _log_strains(self) -> Float[ndarray, "m 6"]:
+        # any F with this C has this logarithmic strain; C = L L^T gives F = L^T
+        factor = np.linalg.cholesky(np.eye(3) + 2.0 * strain_tensor(self._states))
+        return log_strain(np.swapaxes(factor, -1, -2))
+
+    def box(self, count: int, seed: int) -> Float[ndarray, "count 3 3"]:
+        """States that fill the box of the training states' logarithmic strains evenly (Sobol), as symmetric right stretches.
+
+        Raises:
+            InvalidDomain: fewer than one.
+        """
+        if count < 1:
+            raise InvalidDomain(f"{count} states are asked for, expected at least 1")
+        low, high = self._log_strains.min(axis=0), self._log_strains.max(axis=0)
+        points = qmc.Sobol(d=6, rng=np.random.default_rng(seed)).random_base2((count - 1).bit_length())[:count]
+        return stretch_of_log_strain(low + points * (high - low))
+
     def states(self, count: int, seed: int) -> Float[ndarray, "count 3 3"]:
         """States inside the domain, as symmetric right stretches: training states, and others around them.
 
@@ -102,9 +121,7 @@ class Domain:
         if count < 1:
             raise InvalidDomain(f"{count} states are asked for, expected at least 1")
         rng = np.random.default_rng(seed)
-        # any F with this C has this logarithmic strain; C = L L^T gives F = L^T
-        factor = np.linalg.cholesky(np.eye(3) + 2.0 * strain_tensor(self._states))
-        centres = log_strain(np.swapaxes(factor, -1, -2))
+        centres = self._log_strains
         low, high = centres.min(axis=0), centres.max(axis=0)
         found, radius = centres[rng.permutation(len(centres))[:count]], self.spacing
         while len(found) < count:

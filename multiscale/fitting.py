@@ -1,9 +1,10 @@
 """Fitting an orbit law to strain-stress data.
 
 A start draws random neurons, picks the most useful by orthogonal matching pursuit (Pati, Rezaiifar and Krishnaprasad, Asilomar 1993),
-and is improved by Levenberg-Marquardt on some of the states; the states held out choose the best few of the starts; each of these
-is polished on all states, and the deepest minimum is the law. A start may lead into a minimum whose error is a hundred times
-higher, which a few states held out do not always tell; the cost of several that were polished does.
+and is improved by Levenberg-Marquardt, on some of the states where they are many; the best few are polished on all states, and the
+deepest minimum is the law. A start may lead into a minimum whose error is a hundred times higher, which a few states held out do not
+always tell; its cost on all states does. States left out judge the result, to first order and without a second fit
+(multiscale.uncertainty), and what is expected where there are no labels is said (multiscale.expected_error).
 """
 
 import warnings
@@ -17,13 +18,14 @@ from numpy import ndarray
 
 from multiscale.dataset import StressStrainData
 from multiscale.domain import Domain
+from multiscale.expected_error import expected_error, warn_of_hole
 from multiscale.levenberg_marquardt import Minimum, levenberg_marquardt
 from multiscale.observations import Observations
-from multiscale.orbit_fit import OrbitFit, quadratic_columns
+from multiscale.orbit_fit import OrbitFit, quadratic_columns, random_neurons
 from multiscale.orbit_network import OrbitLaw
 from multiscale.penalty import penalised_minimum
 from multiscale.reference_state import FitError, ReferenceState, ReferenceStress
-from multiscale.strain import SHEAR_DOUBLING, determinant, strain_norm_components, stress_tensor
+from multiscale.strain import determinant, strain_norm_components, stress_tensor
 from multiscale.symmetry import PointGroup
 from multiscale.uncertainty import Uncertainty
 
@@ -34,9 +36,6 @@ Mode = Literal["free", "penalised"]
 CANDIDATES: Final = 200
 """Random neurons that a start is picked from."""
 
-WEIGHT_RANGE: Final = (1.0, 4.0)
-"""Norms of their weights times the strain scale: how sharply a neuron switches within the data."""
-
 SHORT, LONG = 100, 300
 """Iterations of a start, and of a polish."""
 
@@ -46,8 +45,11 @@ POLISHED: Final = 3
 PRIOR: Final = 1.0
 """Standard deviation of the dimensionless neuron parameters (OrbitFit)."""
 
+START_STATES: Final = 64
+"""States that a start sees, or so many that they give twice as many numbers as there are unknowns."""
+
 HELD_OUT: Final = 0.2
-"""Share of the states that choose among the starts."""
+"""Share of the states that choose among the starts of other laws."""
 
 GROWTH_MARGIN: Final = 0.9
 """The growth term starts at this fraction of the smallest det F of the data."""
@@ -93,7 +95,7 @@ def fit_orbit_law(
         data: at least as many numbers as unknowns (eight a neuron, and what is fitted at F = I).
         symmetry: the group that the law is to have.
         neurons: of the hidden layer, before the group's images are written out.
-        seed: of the candidates and the held-out states.
+        seed: of the candidates, and of the states that the starts see.
         starts: the best of so many is kept.
         progress: called with the fraction done and a message.
         reference_stress: at F = I: "zero", "fit", or its value in GPa.
@@ -109,23 +111,19 @@ def fit_orbit_law(
     data = usable(data)
     rng = np.random.default_rng(seed)
     everything = least_squares_problem(data, symmetry, neurons, ReferenceState.of(data, symmetry, reference_stress))
-    held_out = held_out_states(len(data), rng)
-    check_enough_states(everything, held_out)
-    training, validation = everything.on(~held_out), everything.on(held_out)
-    found: list[tuple[float, Minimum]] = []
+    check_enough_states(everything, len(data))
+    few = everything.on(states_of_starts(everything, len(data), rng))
+    found: list[Minimum] = []
     for start in range(starts):
-        initial = matching_pursuit(training, rng)
-        minimum = levenberg_marquardt(training.residual, training.linearisation, initial, iterations=SHORT)
-        found.append((validation.chi_square(minimum.parameters), minimum))
-        report(
-            (start + 1) / (starts + 3),
-            f"start {start + 1} of {starts}: held-out chi square {found[-1][0]:.3g} a number",
+        found.append(levenberg_marquardt(few.residual, few.linearisation, matching_pursuit(few, rng), iterations=SHORT))
+        report((start + 1) / (starts + POLISHED), f"start {start + 1} of {starts}: cost {found[-1].cost:.4g}")
+    found.sort(key=lambda minimum: minimum.cost)
+    polished = []
+    for k, minimum in enumerate(found[:POLISHED]):
+        polished.append(
+            levenberg_marquardt(everything.residual, everything.linearisation, minimum.parameters, iterations=LONG)
         )
-    found.sort(key=lambda pair: pair[0])
-    polished = [
-        levenberg_marquardt(everything.residual, everything.linearisation, minimum.parameters, iterations=LONG)
-        for _, minimum in found[:POLISHED]
-    ]
+        report((starts + k + 1) / (starts + POLISHED + 1), f"polish {k + 1}: cost {polished[-1].cost:.4g}")
     best = min(polished, key=lambda minimum: minimum.cost)
     parameters, penalty = best.parameters, np.zeros((0, everything.unknowns))
     if mode == "penalised":
@@ -138,8 +136,16 @@ def fit_orbit_law(
         miss = normalised_mse(stress, data.first_piola)
         warn_if_poor(miss, data)
         summary += f", stress NMSE {miss:.2g} on its own data, {uncertainty.left_out:.2g} on states left out"
+    law = replace(law, uncertainty=uncertainty)
+    expected = expected_error(law)
+    if expected is not None and data.first_piola is not None:
+        warn_of_hole(expected)
+        summary += (
+            f"; expected {expected.inside:.2g} where trust is 1 ({100.0 * (1.0 - expected.outside):.0f} % of the box of its states), "
+            f"and {expected.everywhere:.2g} in all of it"
+        )
     report(1.0, summary)
-    return replace(law, provenance={**law.provenance, "fit": summary}, uncertainty=uncertainty)
+    return replace(law, provenance={**law.provenance, "fit": summary})
 
 
 def check_sizes(neurons: int, starts: int) -> None:
@@ -213,25 +219,28 @@ def held_out_states(states: int, rng: np.random.Generator) -> Bool[ndarray, "sta
     return held_out
 
 
-def check_enough_states(problem: OrbitFit, held_out: Bool[ndarray, "n"]) -> None:
+def states_of_starts(problem: OrbitFit, states: int, rng: np.random.Generator) -> Bool[ndarray, "n"]:
+    """Which states the starts are improved on."""
+    enough = max(START_STATES, -(-2 * problem.unknowns // len(problem.observations.columns)))
+    seen = np.zeros(states, dtype=bool)
+    seen[rng.permutation(states)[:enough]] = True
+    return seen
+
+
+def check_enough_states(problem: OrbitFit, states: int) -> None:
     """Refuse a network with more unknowns than there are numbers to fit."""
-    states, used = len(held_out), int((~held_out).sum())
-    numbers = used * len(problem.observations.columns)
+    numbers = states * len(problem.observations.columns)
     if numbers < problem.unknowns:
         affordable = max((numbers - problem.unknowns) // 8 + problem.neurons, 0)
         raise TooFewStates(
-            f"{states} admissible states give {numbers} numbers ({states - used} states are held out), fewer than the "
-            f"{problem.unknowns} unknowns of {problem.neurons} neurons; add states, or use at most {affordable} neurons"
+            f"{states} admissible states give {numbers} numbers, fewer than the {problem.unknowns} unknowns of {problem.neurons} "
+            f"neurons; add states, or use at most {affordable} neurons"
         )
 
 
 def matching_pursuit(problem: OrbitFit, rng: np.random.Generator) -> Float[ndarray, "p"]:
     """Parameters to start from: of random neurons, the ones that explain most, each beside those already picked."""
-    w = rng.normal(size=(CANDIDATES, 6))
-    # directions uniform in the space of symmetric tensors; lengths log-uniform
-    length = np.exp(rng.uniform(*np.log(WEIGHT_RANGE), size=CANDIDATES))
-    w *= (length / np.linalg.norm(w, axis=1))[:, None] / np.sqrt(SHEAR_DOUBLING)
-    b = 0.7 * length * rng.normal(size=CANDIDATES)
+    w, b = random_neurons(CANDIDATES, rng)
     rows, target = problem.candidate_rows(w, b), problem.target
     rows, linear = rows[:, :CANDIDATES] / np.linalg.norm(rows[:, :CANDIDATES], axis=0), rows[:, CANDIDATES:]
     remaining, residual = rows.copy(), target.copy()

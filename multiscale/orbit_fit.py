@@ -10,14 +10,19 @@ with y = w.e_R, u = Q_R^T w and phi = softplus(b + y) less its Taylor polynomial
 so that a neuron and the derivatives by its eight parameters cost a few small dense products.
 """
 
+from typing import Final
+
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from multiscale.observations import Observations
 from multiscale.reference_state import ReferenceState
-from multiscale.strain import UPPER_COLUMNS, UPPER_ROWS
+from multiscale.strain import SHEAR_DOUBLING, UPPER_COLUMNS, UPPER_ROWS
 from multiscale.symmetry import PointGroup
+
+WEIGHT_RANGE: Final = (1.0, 4.0)
+"""Norms of random neurons' weights times the strain scale: how sharply a neuron switches within the data."""
 
 
 class OrbitFit:
@@ -177,6 +182,14 @@ class OrbitFit:
         by_b = self._averages(by_b0, by_b1, by_b2, u, uu) * v
         derivatives = np.concatenate([by_w.reshape(n, self._size, 6 * h), by_b], axis=2)
         return self._averages(phi, phi1, phi2, u, uu), derivatives
+
+
+def random_neurons(count: int, rng: np.random.Generator) -> tuple[Float[ndarray, "h 6"], Float[ndarray, "h"]]:
+    """Weights and biases w s, b: directions uniform in the space of symmetric tensors, lengths log-uniform in WEIGHT_RANGE."""
+    w = rng.normal(size=(count, 6))
+    length = np.exp(rng.uniform(*np.log(WEIGHT_RANGE), size=count))
+    w *= (length / np.linalg.norm(w, axis=1))[:, None] / np.sqrt(SHEAR_DOUBLING)
+    return w, 0.7 * length * rng.normal(size=count)
 
 
 def softplus_remainder(

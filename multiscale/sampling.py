@@ -18,8 +18,9 @@ from numpy import ndarray
 import atomistic
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, CauchyBorn, NeuralCalculator, NeuralPotential, RelaxedCrystal
 from multiscale.dataset import StressStrainData
-from multiscale.design import strain_design
+from multiscale.design import check_design, informative_design
 from multiscale.strain import stiffness_tensor
+from multiscale.symmetry import PointGroup
 
 Progress = Callable[[float, str], None]
 
@@ -36,21 +37,24 @@ def sample(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> StressStrainData:
-    """Relaxed energy, stress and tangent (GPa) at `states` strains, each log-strain component up to `max_strain`.
+    """Relaxed energy, stress and tangent (GPa) at `states` strains, each log-strain component up to `max_strain`: those that
+    tell most about a crystal of its symmetry (multiscale.informative_design).
 
     Raises:
         InvalidCrystal, UnknownElement, InvalidDesign: for the user's mistakes.
         RelaxationFailed: where the crystal, or a strained cell under a plain ASE calculator, does not relax.
     """
-    F = strain_design(states, max_strain, seed)
+    check_design(states, max_strain)
     calculator = NeuralCalculator(potential) if isinstance(potential, NeuralPotential) else potential
     reference = atomistic.relax_crystal(atoms, calculator)
+    symmetry = PointGroup.of(reference.atoms)
+    F = informative_design(states, max_strain, symmetry, seed)
     described: dict[str, Any] = {
         "reference_stress": EV_PER_CUBIC_ANGSTROM_IN_GPA * reference.stress,
         "crystal": crystal_record(reference.atoms),
         "provenance": {
             **model_record(potential),
-            "design": f"Sobol, {states} states, max_strain {max_strain}, seed {seed}",
+            "design": f"D-optimal for {symmetry.name}, {states} states, max_strain {max_strain}, seed {seed}",
         },
     }
     if isinstance(potential, NeuralPotential):

@@ -69,7 +69,8 @@ class StrainPotential(CompiledLaw):
 
     @final
     def stress_error(self, deformation_gradient: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3 3"]:
-        """Standard error of P in GPa at F (n, 3, 3), calibrated where the law was made (multiscale.uncertainty).
+        """Standard error of P in GPa at F (n, 3, 3), calibrated where the law was made (multiscale.uncertainty); outside, where what the
+        network cannot express shows, it is divided by the trust.
 
         Raises:
             NoUncertainty: the law was not fitted, or by a fit that makes none.
@@ -77,7 +78,8 @@ class StrainPotential(CompiledLaw):
         """
         if self.uncertainty is None:
             raise NoUncertainty("this law has no error bar; expected one made by multiscale.fit")
-        return self.uncertainty.stress_error(deformation_gradient)
+        error = self.uncertainty.stress_error(deformation_gradient)
+        return error if self.gauge is None else error / self.gauge.trust(deformation_gradient)[:, None, None]
 
     @final
     def save(self, path: str | os.PathLike[str]) -> None:

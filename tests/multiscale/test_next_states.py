@@ -49,7 +49,7 @@ def test_the_gain_is_the_posterior_s(law: OrbitLaw) -> None:
     assert law.uncertainty is not None and law.domain is not None
     g = law.uncertainty.stress_derivatives(candidates).reshape(24, 9, -1)
     stretches = np.linalg.cholesky(2.0 * strain_tensor(law.domain.strain) + np.eye(3)).transpose(0, 2, 1)
-    g = g / np.sqrt(np.mean(law.stress_error(stretches) ** 2))
+    g = g / np.sqrt(np.mean(law.uncertainty.stress_error(stretches) ** 2))
     both = [np.linalg.slogdet(np.eye(g.shape[2]) + g[first].T @ g[first] + h.T @ h)[1] for h in g]
     both[first] = -np.inf
     assert int(np.argmax(both)) == second
