@@ -1,6 +1,7 @@
 """The report of a fit: one self-contained page with what was found, in pictures and numbers, and where the law should not be used."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +22,9 @@ from multiscale.law_paths import Path as StrainPath
 from multiscale.law_paths import shears, stretches
 from multiscale.learning import LearningCurve
 from multiscale.limits import COMPONENTS, DEVIATIONS, DOUBLED, Limits
-from multiscale.material_symmetry import MaterialSymmetry
+from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
 from multiscale.reference_state import FitError
-from multiscale.strain import elastic_constants_of_tangent, strain_tensor, stretch_of_log_strain
+from multiscale.strain import elastic_constants_of_tangent, strain_action, strain_tensor, stretch_of_log_strain
 
 TEMPLATE: Final = "law_report.html.j2"
 
@@ -176,27 +177,54 @@ def independent_constants(symmetry: MaterialSymmetry) -> list[tuple[int, int]]:
 
 
 def constants_table(law: FittedLaw, data: StressStrainData) -> dict[str, Any]:
-    """Names, and whose -> (values, standard errors or None)."""
-    pairs = independent_constants(law.symmetry)
+    """Names, and whose -> (values, standard errors or None); in the axes of the data, or 3 along the axis of an infinite group."""
+    symmetry, C = law.symmetry, law.elastic_constants()
+    if isinstance(symmetry, InfiniteGroup):
+        # five numbers in its own axes, up to 21 in others
+        Q = strain_action(symmetry.frame)
+        data, C, symmetry = turned(data, symmetry.frame), Q.T @ C @ Q, InfiniteGroup(symmetry.name)
+    pairs = independent_constants(symmetry)
     a, b = (np.array(column) for column in zip(*pairs, strict=True))
 
     def picked(C: Float[ndarray, "6 6"], error: Float[ndarray, "6 6"] | None) -> tuple[ndarray, ndarray | None]:
         return C[a, b], None if error is None or not error.any() else error[a, b]
 
     error = None if law.uncertainty is None else law.uncertainty.constants_error()
-    owners = {"law": picked(law.elastic_constants(), error)}
+    owners = {"law": picked(C, error)}
     if data.reference_tangent is not None:
         owners["tangent of the data at F = I"] = picked(
             elastic_constants_of_tangent(data.reference_tangent, data.reference_stress), None
         )
     for order, name in ((3, "cubic polynomial fitted to the data"), (2, "quadratic polynomial fitted to the data")):
         try:
-            polynomial = fit_elastic_constants(data, law.symmetry, order=order)
+            polynomial = fit_elastic_constants(data, symmetry, order=order)
         except FitError:
             continue
         owners[name] = picked(polynomial.law.elastic_constants, polynomial.elastic_errors)
         break
     return {"names": [f"C{i + 1}{j + 1}" for i, j in pairs], "owners": owners}
+
+
+def turned(data: StressStrainData, frame: Float[ndarray, "3 3"]) -> StressStrainData:
+    """The data in the axes that `frame` carries to those of the data; errors as of independent components."""
+
+    def seen(name: str, rank: int) -> ndarray | None:
+        value = getattr(data, name)
+        if value is None:
+            return None
+        error = name.endswith("error")
+        x, R = (value**2, frame**2) if error else (value, frame)
+        for _ in range(rank):
+            # each turn takes the first tensor index and leaves its image at the end
+            x = np.tensordot(x, R, axes=(x.ndim - rank, 0))
+        return np.asarray(np.sqrt(x) if error else x)
+
+    ranks = {
+        "deformation_gradient": 2, "first_piola": 2, "first_piola_error": 2, "reference_stress": 2,
+        "tangent": 4, "tangent_error": 4, "reference_tangent": 4,
+    }  # fmt: skip
+    fields: dict[str, Any] = {name: seen(name, rank) for name, rank in ranks.items()}
+    return replace(data, **fields)
 
 
 def derived_moduli(C: Float[ndarray, "6 6"]) -> list[tuple[str, float, str]]:

@@ -135,11 +135,13 @@ def error_sentences(law: FittedLaw, data: StressStrainData, bar: float | None) -
             "Add states (multiscale.next_states chooses them)."
         )
     if data.first_piola is not None:
-        stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola
-        miss = float(np.sqrt(normalised_mse(stress, data.first_piola)))
+        stress, errors = law.evaluate(data.deformation_gradient, tangent=False).first_piola, data.first_piola_error
+        noise = 0.0 if errors is None else float(np.mean(errors**2) / np.mean(data.first_piola**2))
+        miss = float(np.sqrt(max(normalised_mse(stress, data.first_piola) - noise, 0.0)))
         if miss > LARGE_MISS:
             found.append(
-                f"Where an error of {100.0 * miss:.2g} % of the stress is too much: so far it misses its own data (root mean square)."
+                f"Where an error of {100.0 * miss:.2g} % of the stress is too much: so far it misses its own data "
+                "(root mean square, beyond their noise)."
             )
     return found
 

@@ -71,7 +71,8 @@ def test_modes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     """The table of docs/fitting.md: its order and its orders of magnitude (the script asserts the signs)."""
     monkeypatch.setattr(sys, "argv", ["modes.py"])
     found = runpy.run_path(str(ROOT / "examples" / "modes.py"))["found"]
-    stress = [found[mode][0] for mode in ("free", "penalised", "polyconvex")]
-    assert stress == sorted(stress)
-    assert stress == pytest.approx([7.6e-6, 1.5e-4, 4.5e-4], rel=0.7)
+    stress = {mode: found[mode][0] for mode in ("free", "penalised", "polyconvex")}
+    assert list(stress.values()) == sorted(stress.values())
+    assert stress["free"] < 3e-5 and 5e-5 < stress["penalised"] < 4e-4
+    assert stress["polyconvex"] == pytest.approx(4.5e-4, rel=0.2)
     assert "atoms: smallest acoustic eigenvalue -19.8 GPa" in capsys.readouterr().out

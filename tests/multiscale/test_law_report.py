@@ -10,9 +10,17 @@ from fem.laws import SaintVenantKirchhoff
 from multiscale import law_report
 from multiscale.dataset import StressStrainData
 from multiscale.design import strain_design
+from multiscale.invariant_fit import fit_invariant_law
 from multiscale.law_figures import youngs_modulus
 from multiscale.law_paths import shears, stretches
-from multiscale.law_report import curve_of, derived_moduli, eigenvalue_map, independent_constants
+from multiscale.law_report import (
+    constants_table,
+    curve_of,
+    derived_moduli,
+    eigenvalue_map,
+    independent_constants,
+    turned,
+)
 from multiscale.learning import learning_curve
 from multiscale.limits import limits_of
 from multiscale.material_symmetry import InfiniteGroup
@@ -23,6 +31,7 @@ from .random_laws import random_law
 
 CUBIC, HEXAGONAL = PointGroup.named("m-3m"), PointGroup.named("6/mmm")
 FIBRES = InfiniteGroup("transversely isotropic", (0.0, 0.6, 0.8))
+FIBRES_UPRIGHT = InfiniteGroup("transversely isotropic")
 
 
 def test_paths_are_those_that_the_symmetry_tells_apart() -> None:
@@ -57,6 +66,35 @@ def test_constants_of_the_classes() -> None:
     assert names(HEXAGONAL) == ["C11", "C33", "C12", "C13", "C44", "C66"]
     assert set(names(PointGroup.named("-3m"))) > {"C14"}
     assert len(names(PointGroup.named("-1"))) == 21
+
+
+def test_constants_of_a_tilted_axis_are_told_in_its_own_axes() -> None:
+    """Of a hexagonal polynomial law turned by a frame, with its labels: the law's row and the others' are those of the axis along z."""
+    C = FIBRES_UPRIGHT.project_stiffness(
+        SaintVenantKirchhoff.cubic(10.0, 4.0, 2.5).elastic_constants + np.diag([0, 0, 3.0, 0, 0, 0])
+    )
+    upright = SaintVenantKirchhoff(0.5 * np.where(np.abs(C) > 1e-9, C + C.T, 0.0))
+    R, G = FIBRES.frame, strain_design(20, 0.03, seed=0)
+    F = R @ G @ R.T
+    response = upright.evaluate(G)
+    rest = upright.evaluate(np.eye(3)[None])
+    data = StressStrainData(
+        F,
+        first_piola=R @ response.first_piola @ R.T,
+        tangent=np.einsum("nabcd,ia,jb,kc,ld->nijkl", response.tangent, R, R, R, R, optimize=True),
+        first_piola_error=np.full(F.shape, 1e-3),
+        reference_tangent=np.einsum("abcd,ia,jb,kc,ld->ijkl", rest.tangent[0], R, R, R, R, optimize=True),
+    )
+    law = fit_invariant_law(data, FIBRES, neurons=1, starts=1)
+    table = constants_table(law, data)
+    assert table["names"] == ["C11", "C33", "C12", "C13", "C44", "C66"]
+    expected = [C[0, 0], C[2, 2], C[0, 1], C[0, 2], C[3, 3], C[5, 5]]
+    assert len(table["owners"]) == 3
+    for values, _ in table["owners"].values():
+        assert values == pytest.approx(expected, rel=1e-3)
+    back = turned(data, R)
+    assert np.allclose(back.deformation_gradient, G) and np.allclose(back.labels("tangent"), response.tangent)
+    assert np.allclose(back.labels("first_piola_error"), 1e-3)
 
 
 def test_moduli() -> None:
