@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float
 
-from fem.law import ShapeError
+from fem.law import Response, ShapeError
 
 HEADER: Final = Path(__file__).with_name("law.h")
 """The declaration of the function, for a compiler."""
@@ -121,6 +121,29 @@ class CFunction:
             return None
         # rows broadcast from a default would make columns contiguous
         return np.ascontiguousarray(np.concatenate(columns, axis=1))
+
+    def response(
+        self,
+        F: Float[np.ndarray, "n 3 3"],
+        state: Float[np.ndarray, "n s"] | None = None,
+        *,
+        tangent: bool = True,
+        trust: bool = False,
+    ) -> tuple[Response, int]:
+        """What `fem.law.Law.evaluate` answers, and the first point that the law cannot take, or -1; state as rows.
+
+        Raises:
+            ShapeError, NoCFunction: as `call`.
+        """
+        n = len(F)
+        answer = Response(
+            np.empty(n),
+            np.empty((n, 3, 3)),
+            np.empty((n, 3, 3, 3, 3)) if tangent else None,
+            np.empty(n) if trust and self.trusted else None,
+        )
+        outputs = {"energy": answer.energy, "first_piola": answer.first_piola, "tangent": answer.tangent}
+        return answer, self.call(F, state, **outputs, trust=answer.trust)
 
     def call(
         self,

@@ -85,21 +85,8 @@ class CompiledLaw(ABC):
     def _turned_in_c(
         self, F: Float[ndarray, "n 3 3"], R: Float[ndarray, "n 3 3"] | None, *, tangent: bool, trust: bool
     ) -> Response:
-        n, function = len(F), self.c_function()
-        answer = Response(
-            np.empty(n),
-            np.empty((n, 3, 3)),
-            np.empty((n, 3, 3, 3, 3)) if tangent else None,
-            np.empty(n) if trust and function.trusted else None,
-        )
-        point = function.call(
-            F,
-            None if R is None else R.reshape(n, 9),
-            energy=answer.energy,
-            first_piola=answer.first_piola,
-            tangent=answer.tangent,
-            trust=answer.trust,
-        )
+        rows = None if R is None else R.reshape(len(F), 9)
+        answer, point = self.c_function().response(F, rows, tangent=tangent, trust=trust)
         if point >= 0:
             self._turned_in_numpy(F, R, tangent=False, trust=False)  # says what is wrong, if it is not det F
             raise InadmissibleDeformation(point, float(determinant(F[point])))

@@ -188,40 +188,14 @@ class ThermalLaw:
         powers, _ = self.powers(T)
         oriented = {name: value for name, value in (state or {}).items() if name == ORIENTATION}
         if self._function is not None:
-            answer, point = self._in_c(self._function, F, {**oriented, TEMPERATURE: T}, tangent=tangent, trust=trust)
+            rows = self._function.state_rows({**oriented, TEMPERATURE: T}, len(F))
+            answer, point = self._function.response(F, rows, tangent=tangent, trust=trust)
             if point < 0:
                 return answer
         # without a compiler; or to say what is wrong
         whole = self._sum(F, powers, oriented, tangent=tangent, trust=trust)
         gauge = None if whole.trust is None else whole.trust * self._temperature_trust(T)
         return replace(whole, energy=self._rest(T)[0] + whole.energy, trust=gauge)
-
-    def _in_c(
-        self,
-        function: CFunction,
-        F: Float[ndarray, "n 3 3"],
-        state: Mapping[str, ndarray],
-        *,
-        tangent: bool,
-        trust: bool,
-    ) -> tuple[Response, int]:
-        """The response, and the first inadmissible point or -1."""
-        n = len(F)
-        answer = Response(
-            np.empty(n),
-            np.empty((n, 3, 3)),
-            np.empty((n, 3, 3, 3, 3)) if tangent else None,
-            np.empty(n) if trust and function.trusted else None,
-        )
-        point = function.call(
-            F,
-            function.state_rows(state, n),
-            energy=answer.energy,
-            first_piola=answer.first_piola,
-            tangent=answer.tangent,
-            trust=answer.trust,
-        )
-        return answer, point
 
     def entropy(
         self, deformation_gradient: Float[ndarray, "n 3 3"], temperature: Float[ndarray, "n"]
