@@ -29,12 +29,18 @@ class Form(Protocol):
         images: B (g, m, m).
         raw: parameters that make the weights of a neuron.
         extras: parameters besides the neurons.
+        known: (n, 28) what is no unknown.
     """
 
     jet: Jet
     images: Float[ndarray, "g m m"]
     raw: int
     extras: int
+    known: Float[ndarray, "n 28"]
+
+    def at(self, deformation_gradient: Float[ndarray, "m 3 3"]) -> "Form":
+        """The same at other states."""
+        ...
 
     def weights(self, raw: Float[ndarray, "r"]) -> tuple[Float[ndarray, "m"], Float[ndarray, "m r"]]:
         """w of a neuron, and the derivatives."""
@@ -61,7 +67,6 @@ class ArgumentFit:
     Args:
         observations: what is fitted. form: the kind of law, at the same states. neurons: how many.
         strain_scale: s. stiffness_scale: K in GPa.
-        known: (n, 28) what is no unknown, dimensionless.
         prior: standard deviation of a normal prior about zero on weights, biases and amplitudes.
     """
 
@@ -73,7 +78,6 @@ class ArgumentFit:
         *,
         strain_scale: float,
         stiffness_scale: float,
-        known: Float[ndarray, "n 28"],
         prior: float,
     ) -> None:
         s, K = strain_scale, stiffness_scale
@@ -88,8 +92,8 @@ class ArgumentFit:
         self._hessian = np.einsum("gab,nbi->ngai", B, jet.hessian[:, :, UPPER_ROWS, UPPER_COLUMNS])
         units = K * np.concatenate([[s * s], np.full(6, s), np.ones(21)])
         self._rows = observations.rows * units[observations.columns]
-        self._target = observations.targets - self._observe(known[:, :, None])[:, :, 0]
-        self._used = np.ones(len(known), dtype=bool)
+        self._target = observations.targets - self._observe(form.known[:, :, None])[:, :, 0]
+        self._used = np.ones(len(form.known), dtype=bool)
 
     def on(self, states: Bool[ndarray, "n"]) -> "ArgumentFit":
         """The same problem, its residuals those of some of the states."""
@@ -97,6 +101,17 @@ class ArgumentFit:
         other.__dict__.update(self.__dict__)
         other._used = states
         return other
+
+    def at(self, deformation_gradient: Float[ndarray, "m 3 3"]) -> "ArgumentFit":
+        """The law's 28 components themselves at other states, in GPa, as observations of zero."""
+        return ArgumentFit(
+            Observations.of_everything(deformation_gradient),
+            self.form.at(deformation_gradient),
+            self.neurons,
+            strain_scale=self.strain_scale,
+            stiffness_scale=self.stiffness_scale,
+            prior=self.prior,
+        )
 
     def _observe(self, x: Float[ndarray, "n 28 p"]) -> Float[ndarray, "n c p"]:
         return np.asarray(self._rows @ x[:, self.observations.columns])

@@ -127,7 +127,10 @@ def fit_orbit_law(
     best = min(polished, key=lambda minimum: minimum.cost)
     parameters, penalty = best.parameters, np.zeros((0, everything.unknowns))
     if mode == "penalised":
-        parameters, penalty = penalised_minimum(everything, parameters, seed=seed, progress=penalty_report(report))
+        domain = Domain(everything.observations.strain, symmetry)
+        parameters, penalty = penalised_minimum(
+            everything, parameters, domain, seed=seed, progress=penalty_report(report)
+        )
     law = law_of(everything, parameters, data)
     summary = f"{mode}, {neurons} neurons, seed {seed}, {starts} starts; chi square {everything.chi_square(parameters):.3g} a number"
     stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola

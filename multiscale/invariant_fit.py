@@ -6,7 +6,7 @@ cannot be given any: its constants are what the fit finds.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from multiscale.fitting import (
     growth_threshold,
     held_out_states,
     normalised_mse,
+    penalty_report,
     strain_size,
     usable,
     warn_if_poor,
@@ -32,6 +33,7 @@ from multiscale.jets import UNIT, Jet
 from multiscale.material_symmetry import ISOTROPIC, InfiniteGroup, MaterialSymmetry
 from multiscale.observations import Observations
 from multiscale.orbit_fit import quadratic_columns
+from multiscale.penalty import penalised_minimum
 from multiscale.polyconvex_network import PolyconvexLaw, argument_action, arguments, pressure_jet
 from multiscale.quadratic_part import QuadraticPart, expansion
 from multiscale.reference_state import FitError, ReferenceState, ReferenceStress
@@ -55,6 +57,7 @@ def fit_invariant_law(
     starts: int = 4,
     progress: Progress | None = None,
     reference_stress: ReferenceStress = "zero",
+    mode: Literal["free", "penalised"] = "free",
 ) -> InvariantLaw:
     """The network of invariants of a material; arguments as of multiscale.fit.
 
@@ -65,10 +68,14 @@ def fit_invariant_law(
     data = usable(data)
     reference = ReferenceState.of(data, symmetry, reference_stress)
     observations, s, K = scales(data, symmetry)
-    form = InvariantForm(data.deformation_gradient, symmetry, reference, s)
-    known = form.carried(reference.stress[None] / (K * s), reference.stiffness[None] / K)[:, :, 0]
-    problem = ArgumentFit(observations, form, neurons, strain_scale=s, stiffness_scale=K, known=known, prior=PRIOR)
+    form = InvariantForm(data.deformation_gradient, symmetry, reference, s, K)
+    problem = ArgumentFit(observations, form, neurons, strain_scale=s, stiffness_scale=K, prior=PRIOR)
+    domain = domain_of(observations.strain, symmetry)
     parameters, summary = minimised(problem, len(data), seed, starts, progress)
+    if mode == "penalised":
+        told = penalty_report(progress or (lambda fraction, message: None))
+        parameters, _ = penalised_minimum(problem, parameters, domain, seed=seed, progress=told)
+        summary = f"penalised, {summary}, {problem.chi_square(parameters):.3g} with the penalty"
     rows, linear, extras = problem.split(parameters)
     r, m = form.raw, len(reference.stiffness_basis)
     stiffness = reference.stiffness + K * np.einsum("m,mij->ij", extras[:m], reference.stiffness_basis)
@@ -83,9 +90,11 @@ def fit_invariant_law(
         reference_stress=stress_tensor(symmetry.project_stress(stress)),
         growth_modulus=GROWTH_STIFFNESS * K,
         growth_threshold=growth_threshold(data),
-        domain=domain_of(observations.strain, symmetry),
+        domain=domain,
         provenance={**data.provenance, "states": str(len(data)), "fit": summary},
     )
+    if progress is not None:
+        progress(1.0, summary)
     return checked(law, data)
 
 
@@ -108,8 +117,7 @@ def fit_polyconvex_law(
     ReferenceState.of(data, symmetry, "zero")
     observations, s, K = scales(data, symmetry)
     form = PolyconvexForm(data.deformation_gradient, symmetry, s)
-    known = np.zeros((len(data), 28))
-    problem = ArgumentFit(observations, form, neurons, strain_scale=s, stiffness_scale=K, known=known, prior=PRIOR)
+    problem = ArgumentFit(observations, form, neurons, strain_scale=s, stiffness_scale=K, prior=PRIOR)
     parameters, summary = minimised(problem, len(data), seed, starts, progress)
     rows, linear, extras = problem.split(parameters)
     made = [form.weights(row[: form.raw])[0] / form.sizes for row in rows]
@@ -125,6 +133,8 @@ def fit_polyconvex_law(
         domain=domain_of(observations.strain, symmetry),
         provenance={**data.provenance, "states": str(len(data)), "fit": summary},
     )
+    if progress is not None:
+        progress(1.0, summary)
     return checked(law, data)
 
 
@@ -132,12 +142,19 @@ class InvariantForm:
     """Free weights on the invariants; extras are elastic constants and stress at F = I where they are fitted."""
 
     def __init__(
-        self, F: Float[ndarray, "n 3 3"], symmetry: MaterialSymmetry, reference: ReferenceState, strain_scale: float
+        self,
+        F: Float[ndarray, "n 3 3"],
+        symmetry: MaterialSymmetry,
+        reference: ReferenceState,
+        strain_scale: float,
+        stiffness_scale: float,
+        sizes: Float[ndarray, "m"] | None = None,
     ) -> None:
+        self._given = (symmetry, reference, strain_scale, stiffness_scale)
         part = QuadraticPart(invariants_of(symmetry))
         raw = part.invariants.jet(np.concatenate([F, np.eye(3)[None]]))
-        self.sizes = np.sqrt(np.mean(raw.value**2, axis=0))
-        self.sizes[self.sizes == 0.0] = 1.0
+        found = np.sqrt(np.mean(raw.value**2, axis=0))
+        self.sizes = np.where(found == 0.0, 1.0, found) if sizes is None else sizes
         self.jet = in_units(raw, strain_scale, self.sizes)
         m = len(self.sizes)
         self.images, self.raw = np.eye(m)[None], m
@@ -156,6 +173,11 @@ class InvariantForm:
         stresses = self.carried(reference.stress_basis, np.broadcast_to(zero, (len(reference.stress_basis), 6, 6)))
         self._columns = np.concatenate([stiffnesses, stresses], axis=2)
         self.extras = self._columns.shape[2]
+        rest = (reference.stress[None] / (stiffness_scale * strain_scale), reference.stiffness[None] / stiffness_scale)
+        self.known = self.carried(*rest)[:, :, 0]
+
+    def at(self, deformation_gradient: Float[ndarray, "m 3 3"]) -> "InvariantForm":
+        return InvariantForm(deformation_gradient, *self._given, self.sizes)
 
     def carried(self, stress: Float[ndarray, "q 6"], stiffness: Float[ndarray, "q 6 6"]) -> Float[ndarray, "n 28 q"]:
         """The energies that have these stresses and elastic constants (dimensionless) at F = I."""
@@ -183,11 +205,18 @@ class PolyconvexForm:
 
     extras = 1
 
-    def __init__(self, F: Float[ndarray, "n 3 3"], symmetry: MaterialSymmetry, strain_scale: float) -> None:
+    def __init__(
+        self,
+        F: Float[ndarray, "n 3 3"],
+        symmetry: MaterialSymmetry,
+        strain_scale: float,
+        sizes: Float[ndarray, "13"] | None = None,
+    ) -> None:
+        self._given, self.known = (symmetry, strain_scale), np.zeros((len(F), 28))
         whole = np.concatenate([F, np.eye(3)[None]])
         raw = arguments(whole)
         size = [np.sqrt(np.mean(raw.value[:, block] ** 2)) for block in (slice(0, 6), slice(6, 12), slice(12, 13))]
-        self.sizes = np.repeat(np.maximum(size, 1e-3 * size[0]), [6, 6, 1])
+        self.sizes = np.repeat(np.maximum(size, 1e-3 * size[0]), [6, 6, 1]) if sizes is None else sizes
         self.jet = in_units(raw, strain_scale, self.sizes)
         self.images = argument_action(symmetry)
         self._projectors: Float[ndarray, "k 6"] | None = None
@@ -206,6 +235,9 @@ class PolyconvexForm:
         self._strains = numbers(in_units(here[range(6)], strain_scale, np.full(6, strain_scale)))
         volume = here[[12]]
         self._bulk = 0.5 * numbers(in_units(volume * volume, strain_scale, np.full(1, strain_scale**2)))[:, :, 0]
+
+    def at(self, deformation_gradient: Float[ndarray, "m 3 3"]) -> "PolyconvexForm":
+        return PolyconvexForm(deformation_gradient, *self._given, self.sizes)
 
     def _tensor(self, raw: Float[ndarray, "k"]) -> tuple[Float[ndarray, "6"], Float[ndarray, "6 k"]]:
         if self._projectors is not None:
@@ -267,7 +299,6 @@ def minimised(
     )
     polished = minimum.parameters
     summary = f"{problem.neurons} neurons, seed {seed}, {starts} starts; chi square {problem.chi_square(polished):.3g} a number"
-    report(1.0, summary)
     return polished, summary
 
 

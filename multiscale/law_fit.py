@@ -57,7 +57,7 @@ def fit(
         progress: called with the fraction done and a message.
 
     Raises:
-        FitError: an unknown mode, or one that the symmetry does not have; TooFewStates, ContradictorySymmetry,
+        FitError: an unknown mode, or a reference stress that it does not have; TooFewStates, ContradictorySymmetry,
             ContradictoryReferenceStress.
     """
     data = usable(data)
@@ -113,11 +113,13 @@ def fitted_law(
             reference_stress=reference_stress,
             mode=mode,
         )
-    if mode == "penalised":
-        raise FitError(
-            f"mode is 'penalised' and the symmetry {symmetry.name}; the penalty is there for point groups, expected mode 'free' or "
-            "'polyconvex'"
-        )
     return fit_invariant_law(
-        data, symmetry, neurons=count, seed=seed, starts=starts, progress=progress, reference_stress=reference_stress
+        data,
+        symmetry,
+        neurons=count,
+        seed=seed,
+        starts=starts,
+        progress=progress,
+        reference_stress=reference_stress,
+        mode=mode,
     )

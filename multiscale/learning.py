@@ -9,7 +9,7 @@ import numpy as np
 
 from fem.law import Law
 from multiscale.dataset import StressStrainData
-from multiscale.fitting import PoorFit, Progress, TooFewStates, normalised_mse, usable
+from multiscale.fitting import Progress, TooFewStates, normalised_mse, usable
 from multiscale.law_fit import Mode, fitted_law
 from multiscale.material_symmetry import MaterialSymmetry
 from multiscale.reference_state import FitError, ReferenceStress
@@ -81,8 +81,8 @@ def learning_curve(
         part = chosen(data, order[held_out : held_out + size])
         try:
             with warnings.catch_warnings():
-                # the fit to all of the data has said it
-                warnings.simplefilter("ignore", PoorFit)
+                # the fit to all of the data has said it, and parts of it are worse
+                warnings.simplefilter("ignore", UserWarning)
                 law = fitted_law(part, symmetry, mode, neurons, seed, starts, reference_stress, None)
         except TooFewStates:
             continue

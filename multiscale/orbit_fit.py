@@ -78,6 +78,18 @@ class OrbitFit:
             prior=self.prior,
         )
 
+    def at(self, deformation_gradient: Float[ndarray, "m 3 3"]) -> "OrbitFit":
+        """The law's 28 components themselves at other states, in GPa, as observations of zero."""
+        return OrbitFit(
+            Observations.of_everything(deformation_gradient),
+            self.group,
+            self.neurons,
+            self.reference,
+            strain_scale=self.strain_scale,
+            stiffness_scale=self.stiffness_scale,
+            prior=self.prior,
+        )
+
     def _observe(self, x: Float[ndarray, "n k p"]) -> Float[ndarray, "n c p"]:
         return np.asarray(self._rows @ x[:, self.observations.columns])
 

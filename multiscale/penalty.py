@@ -1,6 +1,6 @@
 """A fit that pays for negative acoustic eigenvalues: penalised, not polyconvex by construction.
 
-To the weighted residuals of the data (OrbitFit) come, at states F_k of the domain, the rows
+To the weighted residuals of the data come, at states F_k of the domain, the rows
 
     r_k = max(0, margin - lambda_k) / scale,    lambda_k = min over |n| = |a| = 1 of a.Q(F_k, n).a    (multiscale.ellipticity).
 
@@ -19,18 +19,16 @@ nothing between them.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from multiscale.domain import Domain
 from multiscale.ellipticity import AcousticMinimum, acoustic_minimum, descend, scanned_normals
 from multiscale.levenberg_marquardt import levenberg_marquardt
-from multiscale.observations import Observations
-from multiscale.orbit_fit import OrbitFit
-from multiscale.strain import COLUMNS, ROWS, UPPER_COLUMNS, UPPER_ROWS, green_lagrange, tangent
+from multiscale.strain import COLUMNS, ROWS, UPPER_COLUMNS, UPPER_ROWS, tangent
 
 POOL: Final = 2000
 """States of the domain that are looked at in a round."""
@@ -45,6 +43,49 @@ ADDED, ROUNDS, ITERATIONS = 100, 6, 30
 """At most so many states join in a round, so many rounds, and iterations in each."""
 
 
+class Components(Protocol):
+    """The 28 components x = (W, S, D) of a law at some states in GPa, as weighted residuals of zero, one state after the other;
+    what else there is (a prior) comes behind them."""
+
+    def residual(self, parameters: Float[ndarray, "p"]) -> Float[ndarray, "r"]:
+        """x, growth term left out."""
+        ...
+
+    def linearisation(self, parameters: Float[ndarray, "p"]) -> tuple[Float[ndarray, "r"], Float[ndarray, "r p"]]:
+        """x and its Jacobian."""
+        ...
+
+    def on(self, states: Bool[ndarray, "n"]) -> "Components":
+        """Those of some of the states."""
+        ...
+
+
+class Penalisable(Protocol):
+    """A least-squares problem whose law can be looked at anywhere."""
+
+    @property
+    def unknowns(self) -> int:
+        """Number of parameters."""
+        ...
+
+    @property
+    def stiffness_scale(self) -> float:
+        """K in GPa."""
+        ...
+
+    def residual(self, parameters: Float[ndarray, "p"]) -> Float[ndarray, "r"]:
+        """Weighted residuals."""
+        ...
+
+    def linearisation(self, parameters: Float[ndarray, "p"]) -> tuple[Float[ndarray, "r"], Float[ndarray, "r p"]]:
+        """Residuals and their Jacobian."""
+        ...
+
+    def at(self, deformation_gradient: Float[ndarray, "m 3 3"]) -> Components:
+        """The law itself at other states."""
+        ...
+
+
 class EllipticityPenalty:
     """The penalty's rows on some states, as functions of the parameters of a problem.
 
@@ -55,21 +96,10 @@ class EllipticityPenalty:
     """
 
     def __init__(
-        self, problem: OrbitFit, deformation_gradient: Float[ndarray, "n 3 3"], *, margin: float, scale: float
+        self, problem: Penalisable, deformation_gradient: Float[ndarray, "n 3 3"], *, margin: float, scale: float
     ) -> None:
-        F, n = deformation_gradient, len(deformation_gradient)
-        whole = np.broadcast_to(np.eye(28), (n, 28, 28))
-        observations = Observations(green_lagrange(F), np.arange(28), whole, np.zeros((n, 28)))
-        self.deformation_gradient, self.margin, self.scale = F, margin, scale
-        self._components = OrbitFit(
-            observations,
-            problem.group,
-            problem.neurons,
-            problem.reference,
-            strain_scale=problem.strain_scale,
-            stiffness_scale=problem.stiffness_scale,
-            prior=problem.prior,
-        )
+        self.deformation_gradient, self.margin, self.scale = deformation_gradient, margin, scale
+        self._components = problem.at(deformation_gradient)
 
     def tangents(self, parameters: Float[ndarray, "p"]) -> Float[ndarray, "n 3 3 3 3"]:
         """A in GPa, the growth term left out: it is zero inside the data."""
@@ -118,19 +148,24 @@ def eigenvalue_rows(F: Float[ndarray, "n 3 3"], found: AcousticMinimum) -> Float
 
 
 def penalised_minimum(
-    problem: OrbitFit, start: Float[ndarray, "p"], *, seed: int, progress: Callable[[int, int, float], None]
+    problem: Penalisable,
+    start: Float[ndarray, "p"],
+    domain: Domain,
+    *,
+    seed: int,
+    progress: Callable[[int, int, float], None],
 ) -> tuple[Float[ndarray, "p"], Float[ndarray, "q p"]]:
     """Parameters near `start` that fit the data and keep the margin where they can, and the penalty's Jacobian there.
 
     Args:
         problem: the data.
         start: where the free fit ended.
+        domain: of the law, whose states are watched.
         seed: of the states.
         progress: called with the round, the number of the pool's states that are lost, and the smallest eigenvalue in GPa.
     """
     K = problem.stiffness_scale
     margin, x = MARGIN * K, start
-    domain = Domain(problem.observations.strain, problem.group)
     watched = np.empty((0, 3, 3))
     slope = np.zeros((0, problem.unknowns))
     for turn in range(ROUNDS):

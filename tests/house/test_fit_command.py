@@ -185,10 +185,6 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
     ),
     "det F < 0": (lambda steel, folder: [table(steel, folder, 3, 0, -1.0)], "at state 3, expected det F > 0"),
     "too few states": (few, "fewer than the"),
-    "penalised isotropy": (
-        lambda steel, folder: [table(steel, folder), "--symmetry", "isotropic", "--mode", "penalised"],
-        "mode is 'penalised' and the symmetry isotropic",
-    ),
     "output is a file": (occupied, "cannot be made"),
 }
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from fem.law import Law
-from fem.laws import NeoHooke
+from fem.laws import NeoHooke, SaintVenantKirchhoff
 from multiscale.argument_fit import ArgumentFit
+from multiscale.classical import ThirdOrderElasticity
 from multiscale.dataset import StressStrainData
 from multiscale.ellipticity import check_ellipticity
-from multiscale.fitting import TooFewStates, normalised_mse
+from multiscale.fitting import PoorFit, TooFewStates, normalised_mse
 from multiscale.invariant_fit import InvariantForm, PolyconvexForm, fit_invariant_law, fit_polyconvex_law, scales
 from multiscale.invariant_network import InvariantLaw
 from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
@@ -59,10 +60,10 @@ def test_jacobian(symmetry: MaterialSymmetry, kind: str) -> None:
     F = data.deformation_gradient
     form: InvariantForm | PolyconvexForm
     if kind == "free":
-        form = InvariantForm(F, symmetry, ReferenceState.of(data, symmetry, "fit"), s)
+        form = InvariantForm(F, symmetry, ReferenceState.of(data, symmetry, "fit"), s, K)
     else:
         form = PolyconvexForm(F, symmetry, s)
-    problem = ArgumentFit(observations, form, 2, strain_scale=s, stiffness_scale=K, known=np.zeros((6, 28)), prior=3.0)
+    problem = ArgumentFit(observations, form, 2, strain_scale=s, stiffness_scale=K, prior=3.0)
     x = np.random.default_rng(0).normal(size=problem.unknowns)
     residual, J = problem.linearisation(x)
     assert np.allclose(residual, problem.residual(x), rtol=1e-12, atol=1e-12)
@@ -96,3 +97,43 @@ def test_fibres_are_found_again() -> None:
 def test_too_few_states() -> None:
     with pytest.raises(TooFewStates, match="fewer than the"):
         fit_invariant_law(sampled(NeoHooke(mu=1.0, lmbda=2.0), 0, 8, 0.2), ISOTROPIC, neurons=20)
+
+
+@pytest.mark.slow
+def test_penalised() -> None:
+    """A material that softens as its volume grows, and loses ellipticity where tr E > 0.13: the penalty keeps it, at a price."""
+    C = SaintVenantKirchhoff.cubic(3.0, 1.0, 1.0).elastic_constants
+    softening = np.zeros((6, 6, 6))
+    softening[:3, :3, :3] = -20.0
+    data = sampled(ThirdOrderElasticity(C, softening), 0, 60, 0.08)
+    free = fit_invariant_law(data, ISOTROPIC, neurons=3, starts=2)
+    with pytest.warns(PoorFit):
+        held = fit_invariant_law(data, ISOTROPIC, neurons=3, starts=2, mode="penalised")
+    assert "penalised" in held.provenance["fit"]
+    lost, kept = (check_ellipticity(law, states=300) for law in (free, held))
+    assert lost.smallest < -0.3 and lost.lost.mean() > 0.02
+    assert kept.smallest > 0.0 or kept.lost.mean() < 0.01
+    F = data.deformation_gradient
+    prices = [normalised_mse(law.evaluate(F).first_piola, data.labels("first_piola")) for law in (free, held)]
+    assert prices[0] < 1e-3 < prices[1] < 0.1
+
+
+def test_components_elsewhere() -> None:
+    """What the penalty looks at are the law's own W, S and D at any state."""
+    data = sampled(NeoHooke(mu=1.0, lmbda=2.0), 0, 10, 0.1)
+    observations, s, K = scales(data, FIBRES)
+    reference = ReferenceState.of(data, FIBRES, "fit")
+    F = random_strains(5, 4)
+    for form in (
+        InvariantForm(data.deformation_gradient, FIBRES, reference, s, K),
+        PolyconvexForm(data.deformation_gradient, FIBRES, s),
+    ):
+        problem = ArgumentFit(observations, form, 2, strain_scale=s, stiffness_scale=K, prior=3.0)
+        x = np.random.default_rng(1).normal(size=problem.unknowns)
+        elsewhere = problem.at(np.concatenate([F, data.deformation_gradient])).residual(x)[: 28 * 14].reshape(14, 28)
+        # the observations' rows take the components to the residuals
+        rows = elsewhere[4:, observations.columns]
+        residual = np.einsum("ncd,nd->nc", observations.rows, rows) - observations.targets
+        assert np.allclose(residual.ravel(), problem.residual(x)[: observations.count], rtol=1e-9, atol=1e-8)
+        alone = problem.at(F).residual(x)[: 28 * 4].reshape(4, 28)
+        assert np.allclose(alone, elsewhere[:4], rtol=1e-12, atol=1e-13)
