@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from multiscale.broken_symmetry import warn_of_broken_symmetry
+from multiscale.closed_cycles import warn_of_open_cycles
 from multiscale.dataset import StressStrainData
 from multiscale.domain import Domain
 from multiscale.fitting import (
@@ -82,10 +84,16 @@ def fit_thermal(
     Raises:
         FitError: one of TooFewTemperatures, TooFewStates, DifferentReferences, ContradictorySymmetry,
             ContradictoryReferenceStress, or itself.
+
+    Warns:
+        NotAPotential, BrokenSymmetry, PoorFit: stress at one of the temperatures that no law of this kind can follow, with a number.
     """
     report = progress or (lambda fraction, message: None)
     check_sizes(neurons, starts)
     sets = sorted((usable_at_temperature(one) for one in data), key=lambda one: one.temperature)
+    for one in sets:
+        if one.first_piola is not None:
+            warn_of_open_cycles(one)
     degree = checked_degree([one.temperature for one in sets], degree)
     check_one_reference(sets)
     at_reference = set_of_reference(sets, reference_temperature)
@@ -131,6 +139,7 @@ def completed(
             stress = law.evaluate(one.deformation_gradient, state, tangent=False).first_piola
             miss = normalised_mse(stress, one.first_piola)
             warn_if_poor(miss, one, remedy="use more neurons, or check the data, the symmetry and the degree", depth=4)
+            warn_of_broken_symmetry(law.at(one.temperature), one, problem.group)
             misses.append(f"{miss:.2g} at {one.temperature:g} K")
     chi_square = float(np.sum(problem.residual(x)[: problem.count] ** 2)) / problem.count
     strain = np.concatenate([green_lagrange(one.deformation_gradient) for one in sets])

@@ -1,10 +1,13 @@
 """A free energy fitted to data at several temperatures: what is in its span exactly, a crystal closely, and what is refused."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from multiscale.broken_symmetry import BrokenSymmetry
+from multiscale.closed_cycles import NotAPotential
 from multiscale.dataset import InvalidData, StressStrainData
 from multiscale.design import strain_design
 from multiscale.fitting import PoorFit, TooFewStates, normalised_mse
@@ -63,6 +66,13 @@ def test_thermoelasticity_is_recovered(laue: str) -> None:
     T = np.linspace(10.0, 700.0, 20)
     np.testing.assert_allclose(law.entropy(F, T), truth.entropy(F, T), atol=1e-9)
     np.testing.assert_allclose(thermal_expansion(law, 450.0), thermal_expansion(truth, 450.0), atol=1e-11)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few iterations, for what does not depend on a deep minimum."""
+    monkeypatch.setattr("multiscale.thermal_fit.SHORT", 10)
+    monkeypatch.setattr("multiscale.thermal_fit.LONG", 10)
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +171,8 @@ def test_internal_energies_are_optional() -> None:
     assert normalised_mse(law.entropy(F, np.full(24, 300.0)), crystal.entropy(F)) < 1e-2
 
 
-def test_the_same_seed_gives_the_same_law(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiscale.thermal_fit.SHORT", 10)
-    monkeypatch.setattr("multiscale.thermal_fit.LONG", 10)
+@pytest.mark.usefixtures("hasty")
+def test_the_same_seed_gives_the_same_law() -> None:
     F = strain_design(16, 0.03, seed=0)
     sets = [quasi_harmonic_data(F, T) for T in (0.0, 600.0)]
     told: list[str] = []
@@ -247,9 +256,32 @@ def test_data_that_are_refused() -> None:
         fit_thermal([quasi_harmonic_data(F, 0.0, energies=True), warm], CUBIC, neurons=1)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_law_that_misses_its_data_says_so() -> None:
     F = strain_design(16, 0.03, seed=0)
     cold, warm = quasi_harmonic_data(F, 0.0), quasi_harmonic_data(F, 300.0)
     with pytest.warns(PoorFit, match="degree"):
         fit_thermal([cold, replace(warm, first_piola=np.swapaxes(warm.labels("first_piola"), 0, 1)[:, ::-1].reshape(16, 3, 3))],
                     CUBIC, neurons=1, starts=1)  # fmt: skip
+
+
+@pytest.mark.usefixtures("hasty")
+def test_warnings_of_data_at_each_temperature() -> None:
+    """Stress at one temperature that has no potential, or breaks the symmetry, is found there."""
+    F = strain_design(40, 0.03, seed=0)
+    cold, warm = quasi_harmonic_data(F, 0.0), quasi_harmonic_data(F, 300.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit_thermal([cold, warm], CUBIC, neurons=3, starts=1)
+    swirl = np.zeros((40, 3, 3))
+    swirl[:, 0, 0], swirl[:, 1, 1] = 60.0 * (F[:, 1, 1] - 1.0), -60.0 * (F[:, 0, 0] - 1.0)
+    with pytest.warns(NotAPotential, match="closed strain cycles do not close"), pytest.warns(PoorFit):
+        fit_thermal(
+            [cold, replace(warm, first_piola=warm.labels("first_piola") + F @ swirl)], CUBIC, neurons=1, starts=1
+        )
+    stretched = np.zeros((40, 3, 3))
+    stretched[:, 0, 0] = 30.0 * (F[:, 0, 0] - 1.0)
+    with pytest.warns(BrokenSymmetry, match="C11 is"), pytest.warns(PoorFit):
+        fit_thermal(
+            [cold, replace(warm, first_piola=warm.labels("first_piola") + stretched)], CUBIC, neurons=1, starts=1
+        )
