@@ -25,7 +25,7 @@ from atomistic.crystal import nearest_distance
 from atomistic.descriptors import Descriptors, descriptors_to_header
 from atomistic.kalman_filter import KalmanFilter
 from atomistic.label_checks import InvalidTrainingData, check_labels, warn_of_suspect_structures
-from atomistic.linear_fit import ridge_regression
+from atomistic.linear_fit import LinearModel, ridge_regression
 from atomistic.network_file import read_network_file, write_network_file
 from atomistic.optimisers import LBFGS, Adam, Optimiser, State, batches
 from atomistic.potential import NeuralPotential
@@ -59,6 +59,7 @@ class TrainingSettings:
         decay: weight of the squares of the parameters.
         precision: of the stored derivatives of descriptors; "single" halves memory and time and changes forces by some 1e-6 of them.
         whitening_floor: eigenvalues of the Gram matrix below this fraction of the largest are not amplified further.
+        whitening_power: 1 whitens, less makes the networks smoother along what the data hardly show (`atomistic.whitening`).
         validation: fraction of the configurations kept for early stopping; 0 for none.
         patience: epochs or cycles without a better validation loss after which the training stops.
     """
@@ -82,6 +83,7 @@ class TrainingSettings:
     decay: float = 5e-3
     precision: Literal["double", "single"] = "double"
     whitening_floor: float = 1e-13
+    whitening_power: float = 0.5
     validation: float = 0.0
     patience: int = 20
 
@@ -166,16 +168,18 @@ def train(
     given, kept = _split(list(configurations), settings.validation, validation, seed)
     descriptors = descriptors or default_descriptors(given, settings)
     rows = [block.to(device) for block in descriptor_rows(descriptors, given)]
-    white = whitening(rows, settings.scales, floor=settings.whitening_floor)
+    white = whitening(rows, settings.scales, floor=settings.whitening_floor, power=settings.whitening_power)
     rows = whiten(rows, white)
     numbers = tuple(sorted(white.mean))
     sizes = sorted({len(atoms) for atoms in given})
     groups = [[str(a.info.get("group", "")) for a in given if len(a) == n] for n in sizes]
     warn_of_inconsistent_stresses(rows, groups, numbers, settings.scales)
     linear = ridge_regression(rows, numbers, settings.scales)
+    unit = 0.1 * spread_of_energies(rows, linear) or 1.0
+    if settings.decay > 0.0:  # The decay holds the skip too: start where it leaves the linear model
+        linear = ridge_regression(rows, numbers, settings.scales, settings.decay / unit**2)
     rows = [stored(block, settings.precision) for block in rows]
-    size = float(np.sqrt(sum(float(c.square().sum()) for c in linear.coefficients.values()) / len(numbers)))
-    model = Model(numbers, (rows[0].values.shape[-1], *settings.hidden, 1), unit=0.1 * size or 1.0)
+    model = Model(numbers, (rows[0].values.shape[-1], *settings.hidden, 1), unit)
     loss = Loss(rows, model, linear.shift, settings.scales, settings.decay)
     held = None
     if kept:
@@ -205,6 +209,17 @@ def train(
     steps = len(at.history)
     validated = np.array(at.validation).reshape(steps, 0 if held is None else 4)
     return Training(potential, np.array(at.history).reshape(steps, 5), validated, phases)
+
+
+def spread_of_energies(rows: Sequence[Rows], linear: LinearModel) -> float:
+    """Root mean square of the atomic energies that a linear model gives the whitened rows, its constants left out; eV."""
+    squares = atoms = 0.0
+    for block in rows:
+        for number, coefficients in linear.coefficients.items():
+            own = block.values[block.numbers == number]
+            squares += float((own @ coefficients).square().sum())
+            atoms += len(own)
+    return float(np.sqrt(squares / atoms))
 
 
 def stored(block: Rows, precision: str) -> Rows:

@@ -1,7 +1,12 @@
-"""Whitening of descriptors by what they say of energies, forces and stresses.
+r"""Whitening of descriptors by what they say of energies, forces and stresses.
 
-The Gram matrix of the rows of a linear model in the descriptors spans some fifteen decades; in whitened inputs x = (G - mean) T it is
-near the identity, and first-order optimisers get to the bottom several times sooner.
+The Gram matrix K = V diag(lambda) V^T of the rows of a linear model in the descriptors spans some fifteen decades. In the inputs
+
+    x = (G - mean) T,    T = V diag(lambda)^(-power/2)
+
+it is diag(lambda)^(1 - power): near the identity for power = 1, where first-order optimisers get to the bottom several times sooner.
+There weights of one size make every direction equally likely, those included which the data hardly show; a power below 1 makes these
+less likely, as the kernels of Gaussian processes do, and the networks smoother.
 """
 
 from dataclasses import dataclass
@@ -45,8 +50,8 @@ class Whitening:
         return Network(tuple(layers), network.activations, None if skip is None else skip[:functions].clone())
 
 
-def whitening(rows: list[Rows], scales: ErrorScales, *, floor: float) -> Whitening:
-    """Mean descriptors of each element and T, so that a linear model in x has a Gram matrix near the identity.
+def whitening(rows: list[Rows], scales: ErrorScales, *, floor: float, power: float = 1.0) -> Whitening:
+    """Mean descriptors of each element and T, so that the inputs of all atoms have a mean square of 1.
 
     The Gram matrix sums the rows of energies per atom, forces and stresses in units of their scales, weighted as in the loss; eigenvalues
     below `floor` times the largest are not amplified further.
@@ -67,7 +72,7 @@ def whitening(rows: list[Rows], scales: ErrorScales, *, floor: float) -> Whiteni
                 gram += part.T @ part
         eigenvalues, eigenvectors = torch.linalg.eigh(gram)
         largest = eigenvalues[-1].clamp(min=torch.finfo(gram.dtype).tiny)
-        amplified = eigenvectors / torch.sqrt(eigenvalues.clamp(min=0.0) + floor * largest)
+        amplified = eigenvectors / (eigenvalues.clamp(min=0.0) / largest + floor) ** (0.5 * power)
         inputs = (values[species == number] - mean[number]) @ amplified
         size = inputs.square().mean().sqrt()
         transform[number] = amplified / size if size > 0.0 else amplified
