@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -162,11 +163,13 @@ def _run(options: argparse.Namespace) -> None:
 
 def _fit(options: argparse.Namespace) -> None:
     from multiscale.data_files import read_cell, read_data, symmetry_for
-    from multiscale.fit_file import LAW_FILE, REPORT_FILE, fit_file
+    from multiscale.fit_file import LAW_FILE, REPORT_FILE, fit_file, messages
 
     path: Path = options.data
     reference = None if options.reference is None else read_cell(options.reference)
-    data = read_data(path, unit=options.unit, temperature=options.temperature, reference=reference)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        data = read_data(path, unit=options.unit, temperature=options.temperature, reference=reference)
     symmetry = symmetry_for(data, options.symmetry, None if options.axis is None else tuple(options.axis))
     folder = options.output or path.with_name(f"{path.stem}_law")
     terminal = Terminal(options.interrupted)
@@ -183,6 +186,7 @@ def _fit(options: argparse.Namespace) -> None:
             starts=options.starts,
             reference_stress=options.reference_stress,
             judged=not options.no_learning_curve,
+            warned=messages(caught),
             progress=progress,
         )
     finally:

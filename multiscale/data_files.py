@@ -1,14 +1,16 @@
 """Strain-stress data from a file of any kind that this package reads, told by its name."""
 
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 from ase.io import read
 
 from multiscale.data_frames import read_extxyz
-from multiscale.data_tables import read_csv
+from multiscale.data_tables import FEWEST, ConstantColumn, read_csv
 from multiscale.dataset import DataFileError, StressStrainData
 from multiscale.law_fit import symmetry_named
 from multiscale.material_symmetry import InvalidSymmetry, MaterialSymmetry
@@ -44,7 +46,9 @@ def read_data(
         for name, value in (("unit", unit), ("temperature", temperature), ("reference", reference)):
             if value is not None:
                 raise DataFileError(f"{path} says its {name} itself, expected none beside a file of HDF5")
-        return StressStrainData.read(path)
+        data = StressStrainData.read(path)
+        warn_of_constant_labels(data, path)
+        return data
     kelvin = 0.0 if temperature is None else temperature
     if kind == ".csv":
         if reference is not None:
@@ -52,6 +56,7 @@ def read_data(
         return read_csv(path, unit=unit, temperature=kelvin)
     if kind in (".extxyz", ".xyz"):
         data = read_extxyz(path, reference=reference, unit=unit or "eV/A^3", temperature=kelvin)
+        warn_of_constant_labels(data, path)
         if reference is None:
             return data
         return replace(
@@ -63,6 +68,24 @@ def read_data(
             },
         )
     raise DataFileError(f"{path} has the ending {kind!r}, expected .h5, .csv or .extxyz")
+
+
+def warn_of_constant_labels(data: StressStrainData, path: str | os.PathLike[str]) -> None:
+    """Name the labels that are the same in all states and not zero (a table has names of its own for them: multiscale.data_tables)."""
+    if len(data) < FEWEST or not np.ptp(data.deformation_gradient, axis=0).any():
+        return
+    for name in ("energy", "first_piola", "tangent"):
+        label = getattr(data, name)
+        if label is None:
+            continue
+        stuck = (np.ptp(label, axis=0) == 0.0) & (label[0] != 0.0)
+        if stuck.any():
+            index = "".join(f"[{k}]" for k in np.argwhere(stuck)[0])
+            warnings.warn(
+                f"{name}{index} of {path} is {label[0][stuck][0]:.6g} GPa in all {len(data)} states while F changes; check its source",
+                ConstantColumn,
+                stacklevel=3,
+            )
 
 
 def symmetry_for(

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,6 +58,7 @@ def fit_file(
     starts: int = 8,
     reference_stress: ReferenceStress = "zero",
     judged: bool = True,
+    warned: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> FittedFile:
     """Fit, look for the limits, write law and report; each file appears whole or not at all, and nothing before the fit is done.
@@ -66,6 +68,7 @@ def fit_file(
         folder: of the results; made where it is missing.
         source: what the report calls the data.
         judged: whether to measure a learning curve, which takes about as long as the fit.
+        warned: of what there was a warning before, for the report.
 
     Raises:
         OutputError: the folder cannot be written, or is a file.
@@ -103,14 +106,19 @@ def fit_file(
             except FitError:
                 # fewer states than the network needs once some are held out: the report goes without
                 curve = None
-        warned = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, UserWarning)))
+        told = tuple(dict.fromkeys([*warned, *messages(caught)]))
         report(JUDGED, "limits and report")
-        limits = limits_of(law, data, warned, seed=seed)
+        limits = limits_of(law, data, told, seed=seed)
         text = page(law, data, limits, source=source, mode=mode, curve=curve)
     write_results(folder, law, text)
     report(1.0, "written")
     constants = short_constants(constants_table(law, data.select(data.admissible)))
-    return FittedFile(law, limits, curve, warned, constants, folder)
+    return FittedFile(law, limits, curve, told, constants, folder)
+
+
+def messages(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """What a user was warned of; what libraries tell developers is left out."""
+    return [str(each.message) for each in caught if issubclass(each.category, UserWarning)]
 
 
 def check_writable(folder: Path) -> None:

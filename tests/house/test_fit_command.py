@@ -220,6 +220,11 @@ def test_contradictions_are_told(
     )
     assert "the fit warned: the stress is the derivative of no potential" in told.out
     assert "derivative of no potential" in (tmp_path / "a_law" / "report.html").read_text()
+    stuck = P.copy()
+    stuck[:, 2, 1] = 7.0
+    assert main(["fit", str(csv(tmp_path / "c.csv", F, stuck)), *QUICK, *asked]) == 0
+    assert "atomlaw: warning: column 'P_zy' of" in (told := capsys.readouterr()).err
+    assert "the fit warned: column 'P_zy'" in told.out
     path = csv(tmp_path / "b.csv", F, P + F @ (40.0 * E * np.diag([1.0, 0.0, 0.0])))
     assert main(["fit", str(path), *QUICK, *asked]) == 0
     assert "atomlaw: warning: the data break the symmetry isotropic" in capsys.readouterr().err

@@ -9,9 +9,11 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
+from multiscale.data_files import UnknownSymmetry, read_cell, read_data, symmetry_for
 from multiscale.data_frames import read_extxyz
 from multiscale.data_tables import NINE, SIX, ConstantColumn, read_csv
 from multiscale.dataset import DataFileError, InvalidData, StressStrainData
+from multiscale.material_symmetry import InvalidSymmetry
 from multiscale.strain import COLUMNS, ROWS, first_piola, green_lagrange, stress_tensor
 from multiscale.stress_measures import UnsymmetricStress, first_piola_of
 from multiscale.stress_units import UnitError
@@ -234,3 +236,32 @@ def test_frames_that_are_refused(response: tuple[np.ndarray, ...], tmp_path: Pat
         read_extxyz(path)
     with pytest.raises(DataFileError, match="cannot be read as extended XYZ"):
         read_extxyz(tmp_path / "missing.extxyz")
+
+
+def test_any_file_by_its_name(tmp_path: Path) -> None:
+    data = StressStrainData(F, first_piola=F)
+    data.write(tmp_path / "a.h5")
+    back = read_data(tmp_path / "a.h5")
+    assert np.array_equal(back.labels("first_piola"), data.labels("first_piola"))
+    with pytest.raises(DataFileError, match="says its temperature itself"):
+        read_data(tmp_path / "a.h5", temperature=300.0)
+    with pytest.raises(DataFileError, match=r"has the ending '\.txt', expected \.h5, \.csv or \.extxyz"):
+        read_data(tmp_path / "a.txt")
+    with pytest.raises(UnknownSymmetry, match="hold no crystal"):
+        symmetry_for(back)
+    with pytest.raises(InvalidSymmetry, match="the axis"):
+        symmetry_for(back, "m-3m", (0.0, 0.0, 1.0))
+    assert symmetry_for(back, "m-3m").name == "m-3m"
+    with pytest.raises(DataFileError, match="cannot be read as a cell"):
+        read_cell(tmp_path / "a.h5")
+
+
+def test_constant_labels(tmp_path: Path) -> None:
+    F = np.eye(3) + np.random.default_rng(0).normal(scale=0.02, size=(5, 3, 3))
+    P = F - np.eye(3)
+    P[:, 1, 2] = 0.25
+    StressStrainData(F, first_piola=P).write(tmp_path / "a.h5")
+    with pytest.warns(
+        ConstantColumn, match=r"first_piola\[1\]\[2\] of .*a\.h5 is 0\.25 GPa in all 5 states while F changes"
+    ):
+        read_data(tmp_path / "a.h5")
