@@ -9,7 +9,7 @@ S = dW/de = c.x', D = d2W/de2 = c.x'' + x'^T K x' lead to P and A by one chain r
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -27,6 +27,7 @@ CHUNK: Final = 512
 Derivatives = tuple[Float[ndarray, "n"], Float[ndarray, "n 6"], Float[ndarray, "n 6 6"]]
 
 
+@runtime_checkable
 class Arguments(Protocol):
     """Functions of strain.
 

@@ -5,7 +5,16 @@ import pytest
 from jaxtyping import install_import_hook
 
 # those that check a user's input themselves are left alone: their own errors are under test
-COMPUTING = ("strain", "symmetry", "design", "observations", "orbit_fit", "orbit_terms", "levenberg_marquardt")
+COMPUTING = (
+    "strain",
+    "symmetry",
+    "design",
+    "observations",
+    "orbit_fit",
+    "network_terms",
+    "gauge",
+    "levenberg_marquardt",
+)
 COMPUTING += ("classical.isotropic", "classical.crystal_fit", "specimen", "closed_cycles", "stress_measures")
 COMPUTING += ("thermal_expansion", "thermal_problem", "thermal_error")
 install_import_hook([f"multiscale.{name}" for name in COMPUTING], "beartype.beartype")

@@ -18,7 +18,7 @@ from atomistic.compiler import KernelUnavailable, compiler_found
 from fem.c_function import HEADER, CFunction, NoCFunction
 from fem.law import InadmissibleDeformation, ShapeError
 from multiscale import kernel
-from multiscale.classical import ThirdOrderElasticity
+from multiscale.classical import IsotropicLaw, NeoHooke, ThirdOrderElasticity
 from multiscale.law_fields import UnknownState
 from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
 from multiscale.strain import green_lagrange
@@ -30,7 +30,8 @@ from .random_laws import random_law, random_rotations, random_strains
 from .test_invariant_network import FRAME, random_invariant_law
 from .test_polyconvex_network import random_polyconvex_law
 
-needs_compiler = pytest.mark.skipif(kernel.library_of("strain", 6) is None, reason="no C compiler")
+ISOTROPIC_LAW = IsotropicLaw(NeoHooke(1.0), bulk_modulus=1.0)
+needs_compiler = pytest.mark.skipif(ISOTROPIC_LAW.backend == "numpy", reason="no C compiler")
 
 SYMMETRIES: dict[str, MaterialSymmetry] = {
     "isotropic": InfiniteGroup("isotropic"),
@@ -63,7 +64,6 @@ def test_equals_the_numpy_path(kind: str, seed: int, name: str, turned: bool) ->
     law, F = KINDS[kind](symmetry, seed), random_strains(seed, 37)
     F[::3] *= 0.9  # some are so small that the growth term acts
     R = random_rotations(np.random.default_rng(seed), len(F)) if turned else None
-    assert law.backend == "c"
     law = replace(law, domain=domain_of(0.4 * green_lagrange(F[:30]), symmetry))
     known, told = (path(F, R, tangent=True, trust=True) for path in (law._turned_in_c, law._turned_in_numpy))
     for name in ("energy", "first_piola", "tangent"):
@@ -82,7 +82,6 @@ def test_third_order_elasticity_equals_the_numpy_path(seed: int, turned: bool) -
     third = np.tensordot(rng.normal(size=len(group.invariant_third_order())), group.invariant_third_order(), 1)
     law = ThirdOrderElasticity(group.project_stiffness(np.diag(rng.uniform(50.0, 100.0, 6))), 300.0 * third)
     F, R = random_strains(seed, 11), random_rotations(rng, 11) if turned else None
-    assert law.backend == "c"
     known, told = (path(F, R, tangent=True, trust=True) for path in (law._turned_in_c, law._turned_in_numpy))
     assert known.trust is None and told.trust is None
     for name in ("energy", "first_piola", "tangent"):
