@@ -1,12 +1,13 @@
 """Trust: whether the law was ever told anything about a state like this one, from its own neurons at its training states.
 
-With the stress that the law's Hooke part and each of its neurons contribute at a strain e, beyond what they take off at F = I,
+With the stress that each elastic constant of the symmetry (C_m an invariant basis, of the size of C) and each of the law's neurons
+contribute at a strain e, beyond what they take off at F = I,
 
-    G_0 = C e,     G_h = x'(e)^T sum_k v_k sigma(u_k.x + b_k) u_k - S_h - D_h e     (k the images of neuron h, x arguments of strain),
+    G_m = C_m e,     G_h = x'(e)^T sum_k v_k sigma(u_k.x + b_k) u_k - S_h - D_h e     (k the images of neuron h, x arguments of strain),
 
-the stress is linear in their amplitudes, and least squares on the training states' stresses would leave G's amplitudes the variance
+the stress is linear in their amplitudes, and least squares on the training states' stresses would leave it the variance
 
-    q(e) = sum over components of |L^T G(e)|^2,     (L L^T)^-1 = N = sum over training states of G^T G,
+    q(e) = sum over components of |L^T G(e)|^2,     (L L^T)^-1 = N = ridge + sum over training states of G^T G,
 
 in units of the error of a label: the leverage of the state e, the Mahalanobis distance of what the neurons see there from what they saw
 in training. It inherits the law's symmetry and objectivity, and is zero at F = I, where nothing is fitted. The border q0 is the
@@ -27,14 +28,15 @@ from numpy import ndarray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.special import expit
 
+from multiscale.material_symmetry import MaterialSymmetry
 from multiscale.network_terms import CHUNK, NetworkTerms
 from multiscale.strain import SHEAR_DOUBLING, green_lagrange, strain_tensor
 
 COVERED: Final = 0.95
 """Share of the training states inside, each judged by the others."""
 
-RIDGE: Final = 1e-8
-"""Of the diagonal of N, so that neurons that see the same do not divide by zero."""
+RIDGE: Final = 1e-7
+"""Added to N, in units of what C e makes of it: a neuron whose stress is below 3e-4 of it, which is what good laws miss, is idle."""
 
 ALONE: Final = 0.5
 """A state's own leverage counts up to this: one that alone settles a direction would call everything inside."""
@@ -51,48 +53,49 @@ class Gauge:
     Attributes:
         terms: of the law.
         neurons: the images of each neuron, as indices of `terms`.
-        factor: (h, r), r <= h + 1. offset: (r, 6). slope: (r, 6, 6).
+        factor: (h, r), r = h + m. offset: (r, 6). slope: (r, 6, 6).
         border: q0.
     """
 
     terms: NetworkTerms
-    neurons: tuple[Int[ndarray, "k"], ...]
+    neurons: tuple[Int[ndarray, "_"], ...]
     factor: Float[ndarray, "h r"]
     offset: Float[ndarray, "r 6"]
     slope: Float[ndarray, "r 6 6"]
     border: float
 
     @classmethod
-    def of(cls, terms: NetworkTerms, strain: Float[ndarray, "n 6"]) -> "Gauge":
-        """The gauge of a law by its training states e (n, 6)."""
+    def of(cls, terms: NetworkTerms, strain: Float[ndarray, "n 6"], symmetry: MaterialSymmetry) -> "Gauge":
+        """The gauge of a law of this symmetry by its training states e (n, 6)."""
         neurons = neurons_of(terms)
         h, rest = len(neurons), np.eye(3)[None]
         parts = [alone(terms, members).potential(rest) for members in neurons]
-        # the Hooke part comes first, as a slope without neurons
+        # elastic constants come first, as slopes without neurons
+        constants, basis = terms.potential(rest)[2][0], symmetry.invariant_stiffnesses()
+        m = len(basis)
+        basis = basis * (np.linalg.norm(constants) / np.linalg.norm(basis, axis=(1, 2)))[:, None, None]
         bare = cls(
             terms,
             neurons,
-            np.eye(h, h + 1, 1),
-            np.stack([np.zeros(6), *(S[0] for _, S, _ in parts)]),
-            np.stack([-terms.potential(rest)[2][0], *(D[0] for _, _, D in parts)]),
+            np.eye(h, h + m, m),
+            np.concatenate([np.zeros((m, 6)), *(S for _, S, _ in parts)]),
+            np.concatenate([-basis, *(D for _, _, D in parts)]),
             0.0,
         )
         F = np.swapaxes(np.linalg.cholesky(np.eye(3) + 2.0 * strain_tensor(strain)), -1, -2)
         G = bare.stresses(F) * np.sqrt(SHEAR_DOUBLING)
         normal = np.einsum("nri,nsi->rs", G, G)
-        # neurons of no amplitude tell nothing
-        seen = np.flatnonzero(np.diag(normal) > 0.0)
-        normal = normal[np.ix_(seen, seen)]
-        triangle = cholesky(normal + RIDGE * np.diag(np.diag(normal)), lower=True)
-        L = np.zeros((h + 1, len(seen)))
-        L[seen] = solve_triangular(triangle, np.eye(len(seen)), lower=True).T
+        # a law without stiffness has no stress to be judged by: q vanishes, and everything is inside
+        ridge = RIDGE * float(np.square((strain @ constants) * np.sqrt(SHEAR_DOUBLING)).sum()) or 1.0
+        normal += ridge * np.eye(h + m)
+        L = solve_triangular(cholesky(normal, lower=True), np.eye(h + m), lower=True).T
         leverage = np.linalg.svd(np.einsum("nri,rs->nsi", G, L), compute_uv=False) ** 2
         leverage = np.minimum(leverage, ALONE)
-        border = float(np.quantile((leverage / (1.0 - leverage)).sum(axis=1), COVERED))
+        border = float(np.quantile((leverage / (1.0 - leverage)).sum(axis=1), COVERED)) or 1.0
         return cls(
             terms,
             neurons,
-            L[1:],
+            L[m:],
             np.einsum("hr,hi->ri", L, bare.offset),
             np.einsum("hr,hij->rij", L, bare.slope),
             border,
@@ -125,7 +128,7 @@ class Gauge:
         return np.asarray(self.factor.T @ y @ jet.gradient - self.offset - linear)
 
 
-def neurons_of(terms: NetworkTerms) -> tuple[Int[ndarray, "k"], ...]:
+def neurons_of(terms: NetworkTerms) -> tuple[Int[ndarray, "_"], ...]:
     """The images of each neuron: those of one bias and one amplitude (an orbit's images share their multiplicity)."""
     pairs = np.stack([terms.amplitudes, terms.biases], axis=1)
     _, owner = np.unique(pairs, axis=0, return_inverse=True)

@@ -56,7 +56,7 @@ class StrainPotential(CompiledLaw):
     @cached_property
     def gauge(self) -> Gauge | None:
         """What trust is measured by; None where the law has no domain."""
-        return None if self.domain is None else Gauge.of(self.terms, self.domain.strain)
+        return None if self.domain is None else Gauge.of(self.terms, self.domain.strain, self.symmetry)
 
     @final
     def in_c(self) -> CFunction | None:

@@ -1,0 +1,82 @@
+"""What a law expects to miss where nobody labelled: close to what it does miss, and a warning where its states leave a hole."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from multiscale.dataset import StressStrainData
+from multiscale.design import informative_design, strain_design
+from multiscale.expected_error import DesignHole, ExpectedError, expected_error, warn_of_hole
+from multiscale.fitting import fit_orbit_law
+from multiscale.orbit_network import OrbitLaw
+from multiscale.symmetry import PointGroup
+
+from .random_laws import random_law
+from .stillinger_weber import silicon_data
+
+
+def ratio(law: OrbitLaw, held_out: StressStrainData) -> float:
+    """Expected over true error where trust is 1."""
+    F, P = held_out.deformation_gradient, held_out.labels("first_piola")
+    response, expected = law.evaluate(F, tangent=False, trust=True), expected_error(law)
+    assert response.trust is not None and expected is not None
+    missed = response.first_piola - P
+    return float(expected.inside * np.mean(P**2) / np.mean(missed[response.trust == 1.0] ** 2))
+
+
+def fitted(F: np.ndarray, cubic: PointGroup, seed: int, **options: int) -> OrbitLaw:
+    data = silicon_data(F)
+    return fit_orbit_law(replace(data.select(data.admissible), tangent=None), cubic, seed=seed, **options)
+
+
+def test_a_chosen_design_makes_no_hole_and_the_error_is_as_expected(
+    silicon_held_out: StressStrainData, cubic: PointGroup
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DesignHole)
+        law = fitted(informative_design(40, 0.06, cubic, 7), cubic, 7, starts=3)
+    assert 0.2 < ratio(law, silicon_held_out) < 5.0
+    found = expected_error(law)
+    assert found is not None and found.outside < 0.03 and found.everywhere < 3.0 * found.inside
+    assert f"expected {found.inside:.2g} where trust is 1" in law.provenance["fit"]
+
+
+def test_a_hole_is_said(silicon_40: StressStrainData, cubic: PointGroup) -> None:
+    # no state compressed along a cube axis: the box of the others reaches there all the same
+    F = silicon_40.deformation_gradient
+    away = np.linalg.eigvalsh(np.swapaxes(F, 1, 2) @ F)[:, 0] > 0.88
+    with pytest.warns(DesignHole, match=r"leave out \d+ % of the box .* informative_design"):
+        law = fit_orbit_law(replace(silicon_40.select(away), tangent=None), cubic, neurons=6, starts=2)
+    found = expected_error(law)
+    assert found is not None and found.outside > 0.05
+
+
+def test_the_border_of_the_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_hole(ExpectedError(1e-6, 4.9e-6, 0.2))
+    with pytest.warns(DesignHole):
+        warn_of_hole(ExpectedError(1e-6, 5.1e-6, 0.02))
+
+
+def test_a_law_that_was_not_fitted_expects_nothing(cubic: PointGroup) -> None:
+    assert expected_error(random_law(cubic, 0)) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+def test_any_seed(seed: int, chosen: bool, silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
+    """A hole may be there or not: inside, the error is small and as expected; where there is none, everywhere."""
+    F = informative_design(40, 0.06, cubic, seed) if chosen else strain_design(40, 0.06, seed)
+    law = fitted(F, cubic, seed)
+    assert 0.2 < ratio(law, silicon_held_out) < 5.0
+    response = law.evaluate(silicon_held_out.deformation_gradient, trust=True)
+    assert response.trust is not None
+    missed = response.first_piola - silicon_held_out.labels("first_piola")
+    size = np.mean(silicon_held_out.labels("first_piola") ** 2)
+    assert np.mean(missed[response.trust == 1.0] ** 2) < 2e-6 * size
+    if chosen:
+        assert np.mean(missed**2) < 2e-6 * size
