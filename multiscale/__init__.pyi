@@ -32,7 +32,7 @@ from .ranking import Extrapolation, Ranking, rank
 from .reference_state import FitError
 from .sampling import sample
 from .specimen import NoEquilibrium, predicted_stress
-from .state_ranking import NetworkCandidate, PolynomialCandidate, rank_on_states
+from .state_ranking import ModelCandidate, NetworkCandidate, PolynomialCandidate, rank_on_states
 from .stress_units import UnitError
 from .symmetry import PointGroup, UnknownPointGroup
 from .tables import TableError
@@ -75,6 +75,7 @@ __all__ = [
     "MaterialSymmetry",
     "MeasuredTest",
     "Model",
+    "ModelCandidate",
     "ModelFit",
     "MooneyRivlin",
     "NeoHooke",

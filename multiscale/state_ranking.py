@@ -16,6 +16,8 @@ from numpy import ndarray
 
 from fem.law import Law
 from multiscale.classical.crystal_fit import fit_elastic_constants
+from multiscale.classical.models import Model
+from multiscale.classical.state_fit import fit_model_to_states
 from multiscale.dataset import StressStrainData
 from multiscale.domain import Domain
 from multiscale.fitting import normalised_mse
@@ -81,6 +83,25 @@ class PolynomialCandidate:
     def fit_states(self, data: StressStrainData, *, seed: int) -> Law:
         """The law of least squares."""
         return fit_elastic_constants(data, self.symmetry, order=self.order).law
+
+
+@dataclass(frozen=True)
+class ModelCandidate:
+    """A classical isotropic model.
+
+    Attributes:
+        model: one of `classical_models`.
+    """
+
+    model: Model
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    def fit_states(self, data: StressStrainData, *, seed: int) -> Law:
+        """The law of least squares."""
+        return fit_model_to_states(self.model, data, seed=seed)
 
 
 def rank_on_states(

@@ -90,7 +90,7 @@ def fit_model(model: Model, tests: Sequence[MeasuredTest], *, seed: int, starts:
         raise FitError(
             f"{len(measured)} points and {len(parameters)} parameters of {model.name}, expected more points; add tests"
         )
-    space = Space.of(parameters, tests, scale)
+    space = Space.of(parameters, float(invariants(tests)[:, 0].max()), scale)
     weight = weights(tests)
     prior = np.array([parameter.prior for parameter in parameters])
 
@@ -187,9 +187,8 @@ class Space:
     upper: Float[ndarray, "p"]
 
     @classmethod
-    def of(cls, parameters: Sequence[Parameter], tests: Sequence[MeasuredTest], modulus: float) -> "Space":
-        """Moduli in units of `modulus`, limits of extension in units of the largest Ibar1 - 3 of the tests."""
-        largest = float(invariants(tests)[:, 0].max())
+    def of(cls, parameters: Sequence[Parameter], largest: float, modulus: float) -> "Space":
+        """Moduli in units of `modulus`, limits of extension in units of the largest Ibar1 - 3 of the data."""
         size, lower, upper = [], [], []
         for parameter in parameters:
             unit = modulus if parameter.modulus else 1.0 if parameter.floor is None else parameter.floor(largest)

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from fem.laws import NeoHooke
+from multiscale.classical import Gent, IsotropicLaw
+from multiscale.classical.models import classical_models
 from multiscale.dataset import InvalidData, StressStrainData
 from multiscale.material_symmetry import InfiniteGroup
 from multiscale.ranking import Extrapolation, NothingLeft
-from multiscale.state_ranking import NetworkCandidate, PolynomialCandidate, rank_on_states
+from multiscale.reference_state import FitError
+from multiscale.state_ranking import ModelCandidate, NetworkCandidate, PolynomialCandidate, rank_on_states
 from multiscale.symmetry import PointGroup
 
 from .random_laws import random_strains
@@ -64,3 +67,21 @@ def test_refusals(silicon_40: StressStrainData, cubic: PointGroup) -> None:
         rank_on_states(candidates, silicon_40, np.zeros(3, dtype=bool), seed=0)
     with pytest.raises(InvalidData, match="no first_piola"):
         rank_on_states(candidates, replace(silicon_40, first_piola=None), np.arange(40) < 5, seed=0)
+
+
+def test_classical_models_on_states() -> None:
+    """A law is found again among the others from the stress of states of any volume; a sign that is wrong is refused."""
+    F = random_strains(3, 40, largest=0.25)
+    true = IsotropicLaw(Gent(0.4, 3.0), 2.0)
+    data = StressStrainData(F, first_piola=true.evaluate(F).first_piola)
+    models = {model.name: ModelCandidate(model) for model in classical_models()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Extrapolation)
+        ranking = rank_on_states(list(models.values()), data, np.arange(40) % 4 == 0, seed=0)
+    assert ranking.standings[0].name == "Gent" and ranking.standings[0].error < 1e-6
+    law = ranking.standings[0].law
+    assert isinstance(law, IsotropicLaw) and law.bulk_modulus == pytest.approx(2.0, rel=1e-5)
+    assert len(ranking.standings) == 8 and ranking.standings[-1].error > 0.01
+    turned = replace(data, first_piola=-data.labels("first_piola"))
+    with pytest.raises(FitError, match=r"takes the moduli -.* expected both > 0"):
+        models["neo-Hooke"].fit_states(turned, seed=0)
