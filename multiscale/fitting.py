@@ -198,21 +198,33 @@ def least_squares_problem(
     s = strain_size(observations)
     stiffness = reference.stiffness
     if len(reference.stiffness_basis):
-        columns = quadratic_columns(observations.strain, reference.stiffness_basis, reference.stress_basis)
-        rows = (observations.rows @ columns[:, observations.columns]).reshape(observations.count, -1)
-        coefficients = np.linalg.lstsq(rows, observations.targets.ravel())[0]
-        m = len(reference.stiffness_basis)
-        if np.linalg.matrix_rank(rows[:, :m]) < m:
-            raise TooFewStates(
-                f"{len(data)} states do not determine the {m} elastic constants of {group.name}; add strains in other directions"
-            )
-        stiffness = np.einsum("m,mij->ij", coefficients[:m], reference.stiffness_basis)
+        stiffness = hooke_stiffness(observations, reference.stiffness_basis, reference.stress_basis, group.name)
+    K = stiffness_size(stiffness)
+    return OrbitFit(observations, group, neurons, reference, strain_scale=s, stiffness_scale=K, prior=PRIOR)
+
+
+def hooke_stiffness(
+    observations: Observations, basis: Float[ndarray, "m 6 6"], stress_basis: Float[ndarray, "k 6"], name: str
+) -> Float[ndarray, "6 6"]:
+    """Hooke's law of the data by least squares: elastic constants in the basis of a symmetry of this name."""
+    columns = quadratic_columns(observations.strain, basis, stress_basis)
+    rows = (observations.rows @ columns[:, observations.columns]).reshape(observations.count, -1)
+    coefficients, m = np.linalg.lstsq(rows, observations.targets.ravel())[0], len(basis)
+    if np.linalg.matrix_rank(rows[:, :m]) < m:
+        raise TooFewStates(
+            f"{len(observations.strain)} states do not determine the {m} elastic constants of {name}; add strains in other directions"
+        )
+    return np.asarray(np.einsum("m,mij->ij", coefficients[:m], basis))
+
+
+def stiffness_size(stiffness: Float[ndarray, "6 6"]) -> float:
+    """K, the root mean square of the diagonal."""
     K = float(np.linalg.norm(np.diag(stiffness)) / np.sqrt(6.0))
     if not (np.isfinite(K) and K > 0.0):
         raise FitError(
             f"the elastic constants at F = I have diagonal {np.diag(stiffness).tolist()} GPa, expected a stiff material"
         )
-    return OrbitFit(observations, group, neurons, reference, strain_scale=s, stiffness_scale=K, prior=PRIOR)
+    return K
 
 
 def held_out_states(states: int, rng: np.random.Generator) -> Bool[ndarray, "states"]:

@@ -21,8 +21,10 @@ from multiscale.fitting import (
     check_sizes,
     growth_threshold,
     held_out_states,
+    hooke_stiffness,
     normalised_mse,
     penalty_report,
+    stiffness_size,
     strain_size,
     usable,
     warn_if_poor,
@@ -32,11 +34,10 @@ from multiscale.invariants import invariants_of
 from multiscale.jets import UNIT, Jet
 from multiscale.material_symmetry import ISOTROPIC, InfiniteGroup, MaterialSymmetry
 from multiscale.observations import Observations
-from multiscale.orbit_fit import quadratic_columns
 from multiscale.penalty import penalised_minimum
 from multiscale.polyconvex_network import PolyconvexLaw, argument_action, arguments, pressure_jet
 from multiscale.quadratic_part import QuadraticPart, expansion
-from multiscale.reference_state import FitError, ReferenceState, ReferenceStress
+from multiscale.reference_state import ReferenceState, ReferenceStress
 from multiscale.starts import best_of_starts
 from multiscale.strain import SHEAR_DOUBLING, stress_components, stress_tensor
 from multiscale.symmetry_domain import domain_of
@@ -306,20 +307,8 @@ def scales(data: StressStrainData, symmetry: MaterialSymmetry) -> tuple[Observat
     """The observations, the size of the strains, and that of the stiffness by a fit of Hooke's law."""
     observations = Observations.of(data)
     s = strain_size(observations)
-    basis = symmetry.invariant_stiffnesses()
-    columns = quadratic_columns(observations.strain, basis, np.zeros((0, 6)))
-    rows = (observations.rows @ columns[:, observations.columns]).reshape(observations.count, -1)
-    if np.linalg.matrix_rank(rows) < len(basis):
-        raise TooFewStates(
-            f"{len(data)} states do not determine the {len(basis)} elastic constants of {symmetry.name}; add strains in other directions"
-        )
-    stiffness = np.einsum("m,mij->ij", np.linalg.lstsq(rows, observations.targets.ravel())[0], basis)
-    K = float(np.linalg.norm(np.diag(stiffness)) / np.sqrt(6.0))
-    if not (np.isfinite(K) and K > 0.0):
-        raise FitError(
-            f"Hooke's law of the data has diagonal {np.diag(stiffness).tolist()} GPa, expected a stiff material"
-        )
-    return observations, s, K
+    stiffness = hooke_stiffness(observations, symmetry.invariant_stiffnesses(), np.zeros((0, 6)), symmetry.name)
+    return observations, s, stiffness_size(stiffness)
 
 
 def checked[L: (InvariantLaw, PolyconvexLaw)](law: L, data: StressStrainData) -> L:
