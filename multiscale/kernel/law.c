@@ -210,24 +210,30 @@ static void turn_derivatives(const vd *R, vd *S, vd D[6][6]) {
     }
 }
 
-/* trust = min(1, sqrt(q0 / q)), q the leverage of the point: of each column r the stress x'^T y_r - offset_r - slope_r e, squared and summed;
- * y (r, ARGUMENTS) are the neurons' shares times the factor. Outside the temperatures of the data it falls
- * as span / (span + distance). */
+/* trust = min(1, sqrt(q0 / q)), q the leverage of the point: of each column r the stress x'^T sum_g factor_gr y_g - offset_r - slope_r e,
+ * squared and summed; y (groups, ARGUMENTS) are the neurons' shares. Outside the temperatures of the data it falls as span / (span + distance). */
 static void finish_trust(const block *at, const law_parameters *law, const vd *y, vd G[ARGUMENTS][6], int points, double *trust) {
-    const int64_t columns = law->columns;
-    const double *offset = section(law, law->gauge) + law->groups * columns, *slope = offset + 6 * columns;
+    const int64_t columns = law->columns, groups = law->groups;
+    const double *factor = section(law, law->gauge), *offset = factor + groups * columns, *slope = offset + 6 * columns;
     vd q = splat(0.0);
-    for (int64_t r = 0; r < columns; ++r, y += ARGUMENTS, offset += 6, slope += 36)
+    for (int64_t r = 0; r < columns; ++r, offset += 6, slope += 36) {
+        vd sum[ARGUMENTS];
+        for (int m = 0; m < ARGUMENTS; ++m) sum[m] = splat(0.0);
+        for (int64_t g = 0; g < groups; ++g) {
+            const double share = factor[g * columns + r];
+            for (int m = 0; m < ARGUMENTS; ++m) sum[m] += share * y[g * ARGUMENTS + m];
+        }
         for (int a = 0; a < 6; ++a) {
             vd s = -splat(offset[a]);
             for (int b = 0; b < 6; ++b) s -= slope[6 * a + b] * at->e[b];
 #if THROUGH_ARGUMENTS
-            for (int m = 0; m < ARGUMENTS; ++m) s += y[m] * G[m][a];
+            for (int m = 0; m < ARGUMENTS; ++m) s += sum[m] * G[m][a];
 #else
-            s += y[a];
+            s += sum[a];
 #endif
             q += (a < 3 ? 1.0 : 2.0) * s * s;
         }
+    }
     for (int lane = 0; lane < points; ++lane) {
         const double T = at->T[lane], away = fmax(fmax(law->lowest - T, T - law->highest), 0.0);
         trust[lane] = (q[lane] > law->border ? sqrt(law->border / q[lane]) : 1.0) * (law->span / (law->span + away));
@@ -285,9 +291,9 @@ int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void 
     /* a law without a gauge does not know */
     for (int64_t point = 0; trust && !law->columns && point < n; ++point) trust[point] = NAN;
     if (!law->columns) trust = 0;
-    const int64_t columns = trust ? law->columns : 0;
+    const int64_t kept = trust ? law->groups * ARGUMENTS : 0;
     block at[BLOCKS];
-    vd slope[IMAGES], curvature[IMAGES], y[BLOCKS * columns * ARGUMENTS + 1];
+    vd slope[IMAGES], curvature[IMAGES], y[BLOCKS * kept + 1];
     for (int64_t start = 0; start < n; start += BLOCKS * LANES) {
         const int64_t left = n - start;
         const int blocks = left >= BLOCKS * LANES ? BLOCKS : (int)((left + LANES - 1) / LANES);
@@ -297,7 +303,6 @@ int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void 
             const int bad = begin_block(&at[j], law, F + 9 * point, state ? state + law->state * point : 0, points);
             if (bad >= 0) return point + bad;
             at[j].energy = splat(0.0);
-            for (int64_t c = 0; c < columns * ARGUMENTS; ++c) y[j * columns * ARGUMENTS + c] = splat(0.0);
             for (int a = 0; a < ARGUMENTS + TILES * TILE; ++a) at[j].sums[a] = splat(0.0);
             begin_arguments(&at[j], section(law, law->tables), law->rows);
             for (int lane = 0; lane < points; ++lane)
@@ -320,18 +325,16 @@ int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void 
                         accumulate(at[j].sums + ARGUMENTS + TILE * t, TILE, image, ARGUMENTS + 1 + TILE * t, count, curvature);
                 }
             }
-            const double *factor = section(law, law->gauge) + g * columns;
             for (int j = 0; j < blocks; ++j) {
                 at[j].energy += at[j].v * (at[j].rest + log_of(at[j].product));
                 for (int a = 0; a < ARGUMENTS; ++a) at[j].sums[a] += at[j].v * at[j].neuron[a];
-                for (int64_t r = 0; r < columns; ++r)
-                    for (int a = 0; a < ARGUMENTS; ++a) y[(j * columns + r) * ARGUMENTS + a] += factor[r] * at[j].neuron[a];
+                for (int a = 0; trust && a < ARGUMENTS; ++a) y[j * kept + g * ARGUMENTS + a] = at[j].neuron[a];
             }
         }
         for (int j = 0; j < blocks; ++j) {
             const int64_t point = start + j * LANES;
             const int points = n - point < LANES ? (int)(n - point) : LANES;
-            finish_block(&at[j], law, y + j * columns * ARGUMENTS, points, W ? W + point : 0, P ? P + 9 * point : 0,
+            finish_block(&at[j], law, y + j * kept, points, W ? W + point : 0, P ? P + 9 * point : 0,
                          A ? A + 81 * point : 0, trust ? trust + point : 0);
         }
     }
