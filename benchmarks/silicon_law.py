@@ -58,14 +58,17 @@ def measure() -> dict[str, float]:
             numbers[f"law_sw_{quantity}_{name}_worst"] = float(np.max(values))
             if "coverage" in quantity or "over_true" in quantity:
                 numbers[f"law_sw_{quantity}_{name}_least"] = float(np.min(values))
+    many = admissible(strain_design(500, STRAIN, seed=0))
+    for name, data in (("500", without_tangents(many)), ("500_with_tangents", many)):
+        numbers |= {f"law_sw_{quantity}_{name}": value for quantity, value in judged(data, 0, held_out).items()}
     return numbers
 
 
 def judged(data: StressStrainData, seed: int, held_out: StressStrainData) -> dict[str, float]:
     """What one fit is worth."""
-    start = time.perf_counter()
+    start = time.process_time()
     law = fit(data, CUBIC, seed=seed)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     assert isinstance(law, OrbitLaw)
     F, P = held_out.deformation_gradient, held_out.labels("first_piola")
     response = law.evaluate(F, trust=True)
@@ -83,10 +86,8 @@ def judged(data: StressStrainData, seed: int, held_out: StressStrainData) -> dic
         "expected_over_true": expected.inside / true_inside,
         "coverage": float(np.mean(missed < DEVIATIONS * law.stress_error(F))),
         "outside": float(np.mean(~inside)),
-        "constants": float(
-            np.abs(law.elastic_constants() / np.where(atoms == 0.0, np.inf, atoms) - (atoms != 0.0)).max()
-        ),
-        "fit_s": seconds,
+        "constants_relative_error": float(np.abs(law.elastic_constants() - atoms).max() / atoms[3, 3]),
+        "fit_cpu_s": seconds,
     }
 
 
@@ -111,9 +112,9 @@ def chosen_hundred(seed: int) -> StressStrainData:
         more = without_tangents(admissible(candidates[next_states(law, candidates, 30)]))
         data = replace(
             data,
-            **{
-                name: np.concatenate([getattr(data, name), getattr(more, name)])
-                for name in ("deformation_gradient", "energy", "first_piola", "admissible")
-            },
+            deformation_gradient=np.concatenate([data.deformation_gradient, more.deformation_gradient]),
+            energy=np.concatenate([data.labels("energy"), more.labels("energy")]),
+            first_piola=np.concatenate([data.labels("first_piola"), more.labels("first_piola")]),
+            admissible=np.concatenate([data.admissible, more.admissible]),
         )
     return data

@@ -107,7 +107,7 @@ class Outcome:
         return float((np.abs(self.law.elastic_constants() - self.direct) / scale).max())
 
 
-def outcome(material: Material, *, states: int = 40, seed: int = 0) -> Outcome:
+def outcome(material: Material, *, states: int = 40, neurons: int = 12, starts: int = 8, seed: int = 0) -> Outcome:
     """Sample, fit without what is known at F = I, compare."""
     data = multiscale.sample(
         material.crystal, material.calculator(), max_strain=material.max_strain, states=states + 12, seed=seed
@@ -116,7 +116,8 @@ def outcome(material: Material, *, states: int = 40, seed: int = 0) -> Outcome:
     assert direct is not None and data.crystal is not None
     group = multiscale.PointGroup.of(crystal_from_record(data.crystal))
     last = np.arange(len(data)) >= states
-    law = multiscale.fit(replace(data.select(~last), reference_tangent=None), group, seed=seed)
+    known = replace(data.select(~last), reference_tangent=None)
+    law = multiscale.fit(known, group, neurons=neurons, starts=starts, seed=seed)
     assert isinstance(law, multiscale.OrbitLaw)
     unseen = data.select(last)
     stress = law.evaluate(unseen.deformation_gradient).first_piola

@@ -118,13 +118,15 @@ def fit_orbit_law(
         found.append(levenberg_marquardt(few.residual, few.linearisation, matching_pursuit(few, rng), iterations=SHORT))
         report((start + 1) / (starts + POLISHED), f"start {start + 1} of {starts}: cost {found[-1].cost:.4g}")
     found.sort(key=lambda minimum: minimum.cost)
+    # where the starts saw a part of the states, all of them settle the order first
+    many = len(few.observations.strain) < len(data)
     polished = []
     for k, minimum in enumerate(found[:POLISHED]):
-        polished.append(
-            levenberg_marquardt(everything.residual, everything.linearisation, minimum.parameters, iterations=LONG)
-        )
+        polished.append(polish(everything, minimum, SHORT if many else LONG))
         report((starts + k + 1) / (starts + POLISHED + 1), f"polish {k + 1}: cost {polished[-1].cost:.4g}")
     best = min(polished, key=lambda minimum: minimum.cost)
+    if many:
+        best = polish(everything, best, LONG)
     parameters, penalty = best.parameters, np.zeros((0, everything.unknowns))
     if mode == "penalised":
         domain = Domain(everything.observations.strain, symmetry)
@@ -149,6 +151,11 @@ def fit_orbit_law(
         )
     report(1.0, summary)
     return replace(law, provenance={**law.provenance, "fit": summary})
+
+
+def polish(problem: OrbitFit, minimum: Minimum, iterations: int) -> Minimum:
+    """Go on from there."""
+    return levenberg_marquardt(problem.residual, problem.linearisation, minimum.parameters, iterations=iterations)
 
 
 def check_sizes(neurons: int, starts: int) -> None:

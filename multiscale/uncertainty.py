@@ -127,8 +127,9 @@ class Uncertainty:
         noise = np.zeros_like(error) if stated is None else stated
         # the scale at which each prediction just falls within its interval
         needed = np.sqrt(np.maximum((error / DEVIATIONS) ** 2 - noise**2, 0.0) / variance)
-        # of n predictions the (n + 1) 0.9-th covers 90 % of the next (conformal prediction: Vovk et al. 2005)
-        s = float(np.quantile(needed, min(1.0, np.ceil((n + 1) * LEVEL) / n)))
+        # of m predictions the (m + 1) 0.9-th covers 90 % of the next (conformal prediction: Vovk et al. 2005)
+        m = needed.size
+        s = float(np.quantile(needed, min(1.0, np.ceil((m + 1) * LEVEL) / m)))
         if stated is not None:
             s = max(s, 1.0)  # stated errors are believed: they weigh the fit, and this posterior is theirs
         missed = float(np.mean(error**2) / np.mean(data.first_piola**2))

@@ -26,9 +26,9 @@ def ratio(law: OrbitLaw, held_out: StressStrainData) -> float:
     return float(expected.inside * np.mean(P**2) / np.mean(missed[response.trust == 1.0] ** 2))
 
 
-def fitted(F: np.ndarray, cubic: PointGroup, seed: int, **options: int) -> OrbitLaw:
+def fitted(F: np.ndarray, cubic: PointGroup, seed: int, starts: int = 8) -> OrbitLaw:
     data = silicon_data(F)
-    return fit_orbit_law(replace(data.select(data.admissible), tangent=None), cubic, seed=seed, **options)
+    return fit_orbit_law(replace(data.select(data.admissible), tangent=None), cubic, seed=seed, starts=starts)
 
 
 def test_a_chosen_design_makes_no_hole_and_the_error_is_as_expected(
@@ -36,7 +36,7 @@ def test_a_chosen_design_makes_no_hole_and_the_error_is_as_expected(
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", DesignHole)
-        law = fitted(informative_design(40, 0.06, cubic, 7), cubic, 7, starts=3)
+        law = fitted(informative_design(30, 0.06, cubic, 7), cubic, 7, starts=2)
     assert 0.2 < ratio(law, silicon_held_out) < 5.0
     found = expected_error(law)
     assert found is not None and found.outside < 0.03 and found.everywhere < 3.0 * found.inside
@@ -47,7 +47,7 @@ def test_a_hole_is_said(silicon_40: StressStrainData, cubic: PointGroup) -> None
     # no state compressed along a cube axis: the box of the others reaches there all the same
     F = silicon_40.deformation_gradient
     away = np.linalg.eigvalsh(np.swapaxes(F, 1, 2) @ F)[:, 0] > 0.88
-    with pytest.warns(DesignHole, match=r"leave out \d+ % of the box .* informative_design"):
+    with pytest.warns(DesignHole, match=r"leave out \d+ % of the box .*informative_design"):
         law = fit_orbit_law(replace(silicon_40.select(away), tangent=None), cubic, neurons=6, starts=2)
     found = expected_error(law)
     assert found is not None and found.outside > 0.05
