@@ -240,7 +240,7 @@ class Terminal:
         self._bar = tqdm(
             total=1.0,
             desc=f"{stage:<{NAME_WIDTH}}",
-            bar_format="{desc} {percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left {postfix}",
+            bar_format="{desc} {percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left{postfix}",
             leave=False,
             disable=not sys.stderr.isatty(),
         )

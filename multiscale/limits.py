@@ -159,7 +159,7 @@ def constants_sentences(law: FittedLaw) -> list[str]:
         error = law.uncertainty.constants_error()
         worst = float(error.max() / np.abs(C).max())
         if worst > LARGE_CONSTANT:
-            a, b = (int(k) for k in np.unravel_index(np.argmax(error), (6, 6)))
+            a, b = (int(k) for k in np.unravel_index(np.argmax(np.round(error / error.max(), 6)), (6, 6)))
             found.append(
                 f"Where small strains decide: C{a + 1}{b + 1} = {C[a, b]:.3g} GPa has a standard error of {error[a, b]:.2g} GPa."
             )
