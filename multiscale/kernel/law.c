@@ -211,7 +211,8 @@ static void turn_derivatives(const vd *R, vd *S, vd D[6][6]) {
 }
 
 /* trust = min(1, sqrt(q0 / q)), q the leverage of the point: of each column r the stress x'^T sum_g factor_gr y_g - offset_r - slope_r e,
- * squared and summed; y (groups, ARGUMENTS) are the neurons' shares. Outside the temperatures of the data it falls as span / (span + distance). */
+ * squared and summed; y (groups, ARGUMENTS) are the neurons' shares. Outside the temperatures of the data it falls as
+ * span / (span + distance). */
 static void finish_trust(const block *at, const law_parameters *law, const vd *y, vd G[ARGUMENTS][6], int points, double *trust) {
     const int64_t columns = law->columns, groups = law->groups;
     const double *factor = section(law, law->gauge), *offset = factor + groups * columns, *slope = offset + 6 * columns;
@@ -283,7 +284,8 @@ static void finish_block(block *at, const law_parameters *law, const vd *y, int 
     store(A, tangent, 81, points);
 }
 
-int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void *parameters, double *W, double *P, double *A, double *trust) {
+int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void *parameters,
+                    double *W, double *P, double *A, double *trust) {
     const law_parameters *law = parameters;
     if (memcmp(law->kind, KIND, 8) || law->layout != LAYOUT || law->arguments != ARGUMENTS) return -2;
     const int64_t *begin = (const int64_t *)section(law, law->begin);

@@ -12,7 +12,8 @@ static void begin_arguments(block *at, const double *tables, int64_t rows) {
     const vd *e = at->e, trace = e[0] + e[1] + e[2];
     for (int a = 0; a < 6; ++a) {
         at->x[a] = e[a];
-        const vd cofactor = COFACTOR[a].plus * e[COFACTOR[a].p] * e[COFACTOR[a].q] + COFACTOR[a].minus * e[COFACTOR[a].r] * e[COFACTOR[a].s];
+        const vd plus = COFACTOR[a].plus * e[COFACTOR[a].p] * e[COFACTOR[a].q];
+        const vd cofactor = plus + COFACTOR[a].minus * e[COFACTOR[a].r] * e[COFACTOR[a].s];
         at->x[6 + a] = (a < 3 ? trace : splat(0.0)) - e[a] + 2.0 * cofactor;
     }
     at->x[12] = at->change;
