@@ -16,7 +16,7 @@ COMPUTING = (
     "levenberg_marquardt",
 )
 COMPUTING += ("classical.isotropic", "classical.crystal_fit", "specimen", "closed_cycles", "stress_measures")
-COMPUTING += ("thermal_expansion", "thermal_problem", "thermal_error")
+COMPUTING += ("thermal_problem", "thermal_error")
 install_import_hook([f"multiscale.{name}" for name in COMPUTING], "beartype.beartype")
 
 from multiscale.dataset import StressStrainData
