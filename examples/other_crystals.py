@@ -75,7 +75,7 @@ MATERIALS: Final = {
         "6mm",
         0.03,
     ),
-    "CuAu": Material(copper_gold(), lambda: atomistic.reference_calculator("emt"), "4/mmm", 0.03),
+    "CuAu": Material(copper_gold(), lambda: atomistic.reference_calculator("emt"), "4/mmm", 0.02),
     "quartz": Material(
         quartz(),
         lambda: atomistic.reference_calculator(

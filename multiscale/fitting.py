@@ -45,7 +45,7 @@ POLISHED: Final = 3
 PRIOR: Final = 1.0
 """Standard deviation of the dimensionless neuron parameters (OrbitFit)."""
 
-START_STATES: Final = 64
+START_STATES: Final = 128
 """States that a start sees, or so many that they give twice as many numbers as there are unknowns."""
 
 HELD_OUT: Final = 0.2

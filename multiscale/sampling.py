@@ -6,7 +6,7 @@ other ASE calculator gives W and P, and A at F = I alone, by central differences
 
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from ase import Atoms
@@ -18,11 +18,13 @@ from numpy import ndarray
 import atomistic
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, CauchyBorn, NeuralCalculator, NeuralPotential, RelaxedCrystal
 from multiscale.dataset import StressStrainData
-from multiscale.design import check_design, informative_design
+from multiscale.design import InvalidDesign, check_design, informative_design, strain_design
 from multiscale.strain import stiffness_tensor
 from multiscale.symmetry import PointGroup
 
 Progress = Callable[[float, str], None]
+
+Design = Literal["informative", "sobol"]
 
 BATCH = 32
 """States between two calls of `progress`."""
@@ -35,26 +37,34 @@ def sample(
     max_strain: float = 0.06,
     states: int = 100,
     seed: int = 0,
+    design: Design = "informative",
     progress: Progress | None = None,
 ) -> StressStrainData:
-    """Relaxed energy, stress and tangent (GPa) at `states` strains, each log-strain component up to `max_strain`: those that
-    tell most about a crystal of its symmetry (multiscale.informative_design).
+    """Relaxed energy, stress and tangent (GPa) at `states` strains, each log-strain component up to `max_strain`.
+
+    The design is "informative", those that tell most about a crystal of its symmetry (multiscale.informative_design), or "sobol",
+    those that fill the box evenly (multiscale.strain_design): to test a law on.
 
     Raises:
         InvalidCrystal, UnknownElement, InvalidDesign: for the user's mistakes.
         RelaxationFailed: where the crystal, or a strained cell under a plain ASE calculator, does not relax.
     """
     check_design(states, max_strain)
+    if design not in get_args(Design):
+        raise InvalidDesign(f"design is {design!r}, expected one of {', '.join(get_args(Design))}")
     calculator = NeuralCalculator(potential) if isinstance(potential, NeuralPotential) else potential
     reference = atomistic.relax_crystal(atoms, calculator)
     symmetry = PointGroup.of(reference.atoms)
-    F = informative_design(states, max_strain, symmetry, seed)
+    if design == "informative":
+        F, name = informative_design(states, max_strain, symmetry, seed), f"D-optimal for {symmetry.name}"
+    else:
+        F, name = strain_design(states, max_strain, seed), "Sobol"
     described: dict[str, Any] = {
         "reference_stress": EV_PER_CUBIC_ANGSTROM_IN_GPA * reference.stress,
         "crystal": crystal_record(reference.atoms),
         "provenance": {
             **model_record(potential),
-            "design": f"D-optimal for {symmetry.name}, {states} states, max_strain {max_strain}, seed {seed}",
+            "design": f"{name}, {states} states, max_strain {max_strain}, seed {seed}",
         },
     }
     if isinstance(potential, NeuralPotential):

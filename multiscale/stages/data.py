@@ -37,6 +37,7 @@ def sample_states(job: Job) -> Finding:
         max_strain=configuration.max_strain,
         states=held_out,
         seed=configuration.seed + 1,
+        design="sobol",
         progress=lambda fraction, message: job.progress(share + (1.0 - share) * fraction, f"held out: {message}"),
     ).write(job.folder / HELD_OUT_STATES)
     constants = elastic_constants_of_tangent(states.labels("reference_tangent"), states.reference_stress)

@@ -50,6 +50,17 @@ def test_data_say_where_they_come_from(potential: NeuralPotential) -> None:
     assert np.abs(NeuralCalculator(potential).get_stress(crystal)).max() < 1e-8
 
 
+def test_the_design_is_the_one_asked_for(potential: NeuralPotential) -> None:
+    chosen = multiscale.sample(SILICON, potential, max_strain=0.03, states=2, seed=3)
+    drawn = multiscale.sample(SILICON, potential, max_strain=0.03, states=2, seed=3, design="sobol")
+    group = multiscale.PointGroup.named("m-3m")
+    assert np.allclose(chosen.deformation_gradient, multiscale.informative_design(2, 0.03, group, 3))
+    assert np.array_equal(drawn.deformation_gradient, multiscale.strain_design(2, 0.03, 3))
+    assert chosen.provenance["design"].startswith("D-optimal for m-3m") and drawn.provenance["design"].startswith(
+        "Sobol"
+    )
+
+
 def test_stress_is_the_derivative_of_the_energy_at_finite_strain(potential: NeuralPotential) -> None:
     crystal = crystal_from_record(multiscale.sample(SILICON, potential, max_strain=0.02, states=1, seed=0).crystal)
     law = multiscale.CauchyBornLaw(crystal, potential)
@@ -85,7 +96,9 @@ def test_a_crystal_that_falls_apart_is_reported() -> None:
     F = np.array([np.eye(3), [[1.0, 0.9, 0.0], [0.0, 0.7, 0.4], [0.0, 0.0, 1.5]]])
     stable = law.cauchy_born.evaluate(F, tangent=False).stable
     assert not stable.all()
-    with pytest.raises(multiscale.UnstableCrystal, match=f"point {int(np.argmin(stable))}: .* no stable internal state"):
+    with pytest.raises(
+        multiscale.UnstableCrystal, match=f"point {int(np.argmin(stable))}: .* no stable internal state"
+    ):
         law.evaluate(F)
 
 
