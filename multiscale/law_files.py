@@ -11,6 +11,8 @@ from multiscale.law_fit import FittedLaw
 from multiscale.orbit_network import OrbitLaw
 from multiscale.polyconvex_network import PolyconvexLaw
 from multiscale.stress_units import UnitError
+from multiscale.thermal_law import SCHEMA as THERMAL_SCHEMA
+from multiscale.thermal_law import ThermalLaw
 
 FITTED: Final[dict[str, type[FittedLaw]]] = {kind.schema: kind for kind in (OrbitLaw, InvariantLaw, PolyconvexLaw)}
 """Schema -> the law that `multiscale.fit` made; all are in GPa."""
@@ -29,7 +31,7 @@ def load_fitted_law(path: str | os.PathLike[str]) -> FittedLaw:
 
 
 def load_law(path: str | os.PathLike[str], *, unit: str = "GPa") -> Law:
-    """A law of any kind: one that was fitted, or a classical one.
+    """A law of any kind: one that was fitted, with or without a temperature, or a classical one.
 
     Args:
         unit: that its stress is expected in.
@@ -38,9 +40,10 @@ def load_law(path: str | os.PathLike[str], *, unit: str = "GPa") -> Law:
         NetworkFileError: missing, truncated, foreign or inconsistent file, or of a later schema.
         UnitError: the law is in another unit.
     """
-    if read_schema(path) == CLASSICAL_SCHEMA:
+    schema = read_schema(path)
+    if schema == CLASSICAL_SCHEMA:
         return load_classical_law(path, unit=unit)
-    law = load_fitted_law(path)
+    law: Law = ThermalLaw.load(path) if schema == THERMAL_SCHEMA else load_fitted_law(path)
     if unit != "GPa":
         raise UnitError(f"{path} holds a law in 'GPa', expected {unit!r}; fitted networks are in GPa")
     return law

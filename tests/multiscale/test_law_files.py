@@ -19,6 +19,7 @@ from multiscale.stress_units import UnitError
 from multiscale.symmetry import PointGroup
 
 from .random_laws import random_law, random_strains
+from .random_thermal_laws import random_thermal_law
 from .rubber import treloar
 from .test_saved_law import rewrite_header
 
@@ -53,6 +54,16 @@ def test_convex_network(tmp_path: Path) -> None:
     back = load_classical_law(tmp_path / "law.safetensors", unit="MPa")
     assert np.array_equal(back.evaluate(F).first_piola, law.evaluate(F).first_piola)
     assert isinstance(back, IsotropicLaw)
+
+
+def test_a_law_of_temperature(tmp_path: Path) -> None:
+    law, F = random_thermal_law(PointGroup.named("m-3m"), 0), random_strains(0, 10)
+    law.save(tmp_path / "law.safetensors")
+    state = {"temperature": np.full(10, 450.0)}
+    back = load_law(tmp_path / "law.safetensors")
+    assert np.array_equal(back.evaluate(F, state).first_piola, law.evaluate(F, state).first_piola)
+    with pytest.raises(UnitError, match="holds a law in 'GPa', expected 'MPa'"):
+        load_law(tmp_path / "law.safetensors", unit="MPa")
 
 
 def test_units_are_not_mistaken(tmp_path: Path) -> None:
