@@ -121,22 +121,27 @@ def test_a_law_without_neurons_and_one_with_idle_ones(cubic: PointGroup) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_it_ranks_the_errors_of_a_fit(seed: int, silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
-    rank(seed, silicon_held_out, cubic)
+def test_it_ranks_the_errors_of_fits(silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
+    """Five seeds: 0.7 in the median, and the error bar, which costs more, in every one."""
+    found = np.array([ranks(seed, silicon_held_out, cubic) for seed in range(5)])
+    assert np.median(found[:, 0]) >= 0.7 and found[:, 0].min() >= 0.6
+    assert found[:, 1].min() >= 0.7
 
 
 def test_it_ranks_the_errors_of_one_fit(silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
-    rank(11, silicon_held_out, cubic)
+    assert min(ranks(11, silicon_held_out, cubic)) >= 0.7
 
 
-def rank(seed: int, held_out: StressStrainData, cubic: PointGroup) -> None:
+def ranks(seed: int, held_out: StressStrainData, cubic: PointGroup) -> tuple[float, float]:
+    """Spearman's coefficients of trust and of the error bar with the true error of stress, outside."""
     data = replace(silicon_data(strain_design(40, 0.06, seed)), tangent=None)
     law = fit_orbit_law(data, cubic, seed=seed)
     beyond = silicon_data(strain_design(256, 0.12, seed=2000))
     beyond = beyond.select(beyond.admissible)
-    trust = trust_of(law, beyond.deformation_gradient)
-    missed = law.evaluate(beyond.deformation_gradient).first_piola - beyond.labels("first_piola")
+    F = beyond.deformation_gradient
+    trust = trust_of(law, F)
+    missed = np.linalg.norm(law.evaluate(F).first_piola - beyond.labels("first_piola"), axis=(1, 2))
     outside = trust < 1.0
     assert outside.mean() > 0.8 and (trust_of(law, held_out.deformation_gradient) == 1.0).mean() > 0.85
-    assert spearmanr(trust[outside], -np.linalg.norm(missed[outside], axis=(1, 2)))[0] >= 0.7
+    bar = np.linalg.norm(law.stress_error(F), axis=(1, 2))
+    return float(spearmanr(-trust[outside], missed[outside])[0]), float(spearmanr(bar[outside], missed[outside])[0])
