@@ -110,6 +110,7 @@ class Potential(Section):
     force_error_ev_angstrom: Positive | None = None
     stress_error_gpa: Positive | None = None
     decay: float | None = Field(None, ge=0.0)
+    whitening_power: float | None = Field(None, ge=0.0, le=1.0)
     validation: float | None = Field(None, ge=0.0, lt=1.0)
     patience: int | None = Field(None, ge=1)
 
