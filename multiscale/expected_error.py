@@ -59,7 +59,8 @@ def warn_of_hole(expected: ExpectedError, *, depth: int = 3) -> None:
         warnings.warn(
             f"the training states leave out {100.0 * expected.outside:.2g} % of the box of strains that they span: the law is expected "
             f"to miss the stress by a normalised mean square error of {expected.inside:.1g} where its trust is 1, and "
-            f"{expected.everywhere:.1g} in the whole box; add states there (multiscale.next_states), or begin with multiscale.informative_design",
+            f"{expected.everywhere:.1g} in the whole box; add states there (multiscale.next_states), or begin with "
+            "multiscale.informative_design",
             DesignHole,
             stacklevel=depth,
         )
