@@ -8,7 +8,7 @@ export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 
 # Shapes of arrays are checked at run time in the tests. The modules that check what users hand over are left out, their own errors
 # are under test; tests/multiscale and tests/fem name the rest of their rooms.
-pytest := $(python) -m pytest --jaxtyping-packages=atomistic,multiscale.sampling,multiscale.thermal,beartype.beartype
+pytest := $(python) -m pytest --jaxtyping-packages=atomistic,multiscale.sampling.relaxed_states,multiscale.thermal.sampling,beartype.beartype
 
 .PHONY: help environment demo test lint test-all bench clean
 

@@ -8,8 +8,8 @@ from ase.build import bulk
 
 import atomistic
 import multiscale
-from multiscale.cauchy_born import CauchyBornLaw
-from multiscale.sampling import crystal_from_record
+from multiscale.laws.cauchy_born import CauchyBornLaw
+from multiscale.sampling.relaxed_states import crystal_from_record
 from multiscale.stages.truth import seconds_per_point
 
 MAX_STRAIN = 0.04

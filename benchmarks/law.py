@@ -32,18 +32,18 @@ import torch
 
 from atomistic.compiler import built_library
 from fem.c_function import CFunction
-from multiscale import kernel
 from multiscale.classical import IsotropicLaw, Ogden
-from multiscale.design import strain_design
-from multiscale.domain import Domain
-from multiscale.invariant_network import InvariantLaw
-from multiscale.invariants import invariants_of
-from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.network_terms import NetworkTerms
-from multiscale.orbit_network import OrbitLaw
-from multiscale.polyconvex_network import PolyconvexLaw
-from multiscale.strain import COLUMNS, ROWS, SHEAR_DOUBLING, VOIGT, green_lagrange, stress_components
-from multiscale.symmetry import GENERATORS, PointGroup
+from multiscale.laws import kernel
+from multiscale.laws.invariant_network import InvariantLaw
+from multiscale.laws.network_terms import NetworkTerms
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.laws.polyconvex_network import PolyconvexLaw
+from multiscale.laws.strain import COLUMNS, ROWS, SHEAR_DOUBLING, VOIGT, green_lagrange, stress_components
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.invariants import invariants_of
+from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
+from multiscale.symmetry.point_group import GENERATORS, PointGroup
+from multiscale.trust.domain import Domain
 
 POINTS, ROUNDS, NEURONS = 100_000, 7, 12
 FEW = 2_000
@@ -164,7 +164,7 @@ def neo_hooke() -> CFunction:
 
 
 def closed_form(terms: NetworkTerms, F: np.ndarray) -> Callable[[], None]:
-    """S = dW/de, D = d2W/de2 and the chain rule to A as dense products, as multiscale.network_terms in numpy."""
+    """S = dW/de, D = d2W/de2 and the chain rule to A as dense products, as multiscale.laws.network_terms in numpy."""
     u, b, v = (torch.tensor(x) for x in (terms.weights, terms.biases, terms.amplitudes))
     linear, quadratic = torch.tensor(terms.linear), torch.tensor(terms.quadratic)
     squares, voigt = (u[:, :, None] * u[:, None, :]).reshape(-1, 36), torch.tensor(VOIGT)
@@ -214,7 +214,7 @@ import resource, sys
 import numpy as np
 sys.path.insert(0, sys.argv[1])
 from law import orbit_law
-from multiscale.symmetry import PointGroup
+from multiscale.symmetry.point_group import PointGroup
 law = orbit_law(PointGroup.named("m-3m"))
 law.evaluate(np.tile(np.eye(3), (1000, 1, 1)), trust=True)
 F = np.tile(np.diag([1.01, 1.0, 0.99]), (2_000_000, 1, 1))

@@ -18,8 +18,8 @@ from ase.io import read
 
 import atomistic
 from multiscale.configuration import Configuration
+from multiscale.laws.strain import elastic_constants_of_tangent
 from multiscale.stages.potential import predictions, rmse, settings
-from multiscale.strain import elastic_constants_of_tangent
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LABELS = EXAMPLES / "data" / "silicon_pbe"

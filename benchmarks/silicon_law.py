@@ -27,9 +27,9 @@ from multiscale import (
     next_states,
     normalised_mse,
 )
-from multiscale.design import informative_design, strain_design
-from multiscale.strain import elastic_constants_of_tangent
-from multiscale.uncertainty import DEVIATIONS
+from multiscale.laws.strain import elastic_constants_of_tangent
+from multiscale.sampling.design import informative_design, strain_design
+from multiscale.trust.uncertainty import DEVIATIONS
 from tests.multiscale.stillinger_weber import silicon_data
 
 SEEDS: Final = range(5)

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import multiscale
-from multiscale.ellipticity import acoustic_minimum
+from multiscale.trust.ellipticity import acoustic_minimum
 
 NEURONS, STARTS = (int(given) for given in (*sys.argv[1:], *("8", "4")[len(sys.argv) - 1 :]))
 FOLDER = Path(__file__).parent / "data" / "silicon_sw"

@@ -25,8 +25,8 @@ from numpy import ndarray
 
 import atomistic
 import multiscale
-from multiscale.sampling import crystal_from_record
-from multiscale.strain import elastic_constants_of_tangent
+from multiscale.laws.strain import elastic_constants_of_tangent
+from multiscale.sampling.relaxed_states import crystal_from_record
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,3 @@
-from .broken_symmetry import BrokenSymmetry, SymmetryCheck, symmetry_check, warn_of_broken_symmetry
-from .cauchy_born import CauchyBornLaw, UnstableCrystal
 from .classical.crystal_fit import ElasticConstantsFit, fit_elastic_constants
 from .classical.files import load_classical_law, save_classical_law
 from .classical.fitting import ModelFit, Undetermined, fit_model
@@ -7,42 +5,44 @@ from .classical.isotropic import IsotropicLaw
 from .classical.models import Model, classical_models
 from .classical.potentials import ArrudaBoyce, BeyondLocking, Carroll, Gent, MooneyRivlin, NeoHooke, Ogden, Yeoh
 from .classical.third_order import ThirdOrderElasticity
-from .closed_cycles import Integrability, NotAPotential, integrability, warn_of_open_cycles
-from .convex_network import ConvexNetwork
-from .data_files import read_data
-from .data_frames import read_extxyz
-from .data_tables import ConstantColumn, read_csv
-from .dataset import DataFileError, InvalidData, StressStrainData
-from .design import InvalidDesign, informative_design, next_states, strain_design
-from .domain import Domain
-from .ellipticity import Ellipticity, check_ellipticity
-from .expected_error import DesignHole, ExpectedError, expected_error
-from .fitting import PoorFit, fit_orbit_law, normalised_mse
-from .invariant_fit import fit_invariant_law, fit_polyconvex_law
-from .invariant_network import InvariantLaw
-from .law_files import load_fitted_law, load_law
-from .law_fit import fit, symmetry_named
-from .learning import LearningCurve, learning_curve
-from .limits import Limits, limits_of
-from .material_symmetry import InfiniteGroup, InvalidSymmetry, MaterialSymmetry
-from .measured import InvalidTest, MeasuredTest
-from .orbit_network import OrbitLaw
-from .polyconvex_network import PolyconvexLaw
-from .ranking import Extrapolation, Ranking, rank
-from .reference_state import FitError
-from .sampling import sample
-from .specimen import NoEquilibrium, predicted_stress
-from .state_ranking import ModelCandidate, NetworkCandidate, PolynomialCandidate, rank_on_states
-from .stress_units import UnitError
-from .symmetry import PointGroup, UnknownPointGroup
-from .tables import TableError
-from .thermal import sample_thermal
-from .thermal_error import standard_error
-from .thermal_expansion import elastic_constants_at, free_stretch, grueneisen_tensor, referred_to, thermal_expansion
-from .thermal_fit import fit_thermal
-from .thermal_law import ThermalLaw
-from .thermal_state import InvalidTemperature
-from .uncertainty import Uncertainty
+from .data.broken_symmetry import BrokenSymmetry, SymmetryCheck, symmetry_check, warn_of_broken_symmetry
+from .data.closed_cycles import Integrability, NotAPotential, integrability, warn_of_open_cycles
+from .data.csv_data import ConstantColumn, read_csv
+from .data.dataset import DataFileError, InvalidData, StressStrainData
+from .data.extxyz import read_extxyz
+from .data.files import read_data
+from .data.stress_units import UnitError
+from .data.tables import TableError
+from .fits.fit import fit, symmetry_named
+from .fits.invariant_law import fit_invariant_law, fit_polyconvex_law
+from .fits.learning_curve import LearningCurve, learning_curve
+from .fits.orbit_law import PoorFit, fit_orbit_law, normalised_mse
+from .fits.state_ranking import ModelCandidate, NetworkCandidate, PolynomialCandidate, rank_on_states
+from .laws.cauchy_born import CauchyBornLaw, UnstableCrystal
+from .laws.convex_network import ConvexNetwork
+from .laws.files import load_fitted_law, load_law
+from .laws.invariant_network import InvariantLaw
+from .laws.orbit_network import OrbitLaw
+from .laws.polyconvex_network import PolyconvexLaw
+from .laws.reference_state import FitError
+from .measured.measured_test import InvalidTest, MeasuredTest
+from .measured.ranking import Extrapolation, Ranking, rank
+from .measured.specimen import NoEquilibrium, predicted_stress
+from .sampling.design import InvalidDesign, informative_design, next_states, strain_design
+from .sampling.relaxed_states import sample
+from .symmetry.material_symmetry import InfiniteGroup, InvalidSymmetry, MaterialSymmetry
+from .symmetry.point_group import PointGroup, UnknownPointGroup
+from .thermal.expansion import elastic_constants_at, free_stretch, grueneisen_tensor, referred_to, thermal_expansion
+from .thermal.fitting import fit_thermal
+from .thermal.law import ThermalLaw
+from .thermal.sampling import sample_thermal
+from .thermal.standard_error import standard_error
+from .thermal.temperature import InvalidTemperature
+from .trust.domain import Domain
+from .trust.ellipticity import Ellipticity, check_ellipticity
+from .trust.expected_error import DesignHole, ExpectedError, expected_error
+from .trust.limits import Limits, limits_of
+from .trust.uncertainty import Uncertainty
 
 __all__ = [
     "ArrudaBoyce",

@@ -162,7 +162,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from multiscale.data_files import read_cell, read_data, symmetry_for
+    from multiscale.data.files import read_cell, read_data, symmetry_for
     from multiscale.fit_file import LAW_FILE, REPORT_FILE, fit_file, messages
 
     path: Path = options.data

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from multiscale.dataset import StressStrainData
-from multiscale.fitting import Progress
-from multiscale.law_fit import FittedLaw, Mode, fit
-from multiscale.law_report import constants_table, page, short_constants
-from multiscale.learning import LearningCurve, learning_curve
-from multiscale.limits import Limits, limits_of
-from multiscale.material_symmetry import MaterialSymmetry
-from multiscale.reference_state import FitError, ReferenceStress
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.fit import FittedLaw, Mode, fit
+from multiscale.fits.learning_curve import LearningCurve, learning_curve
+from multiscale.fits.orbit_law import Progress
+from multiscale.laws.reference_state import FitError, ReferenceStress
+from multiscale.report.law_report import constants_table, page, short_constants
+from multiscale.symmetry.material_symmetry import MaterialSymmetry
+from multiscale.trust.limits import Limits, limits_of
 
 LAW_FILE: Final = "law.safetensors"
 REPORT_FILE: Final = "report.html"

@@ -5,7 +5,7 @@ leaves as they are, W, S and D of unit coefficients are
 
     1/2 e.B_m.e,  B_m e,  B_m        and        1/6 T_k e e e,  1/2 T_k e e,  T_k e,
 
-and the labels W, P and A, weighed as for the networks (multiscale.observations), determine the coefficients at once. Their
+and the labels W, P and A, weighed as for the networks (multiscale.fits.observations), determine the coefficients at once. Their
 covariance is s^2 (R^T R)^-1 with s^2 the mean square of the weighted residuals per degree of freedom, at least one: what the cubic
 polynomial misses of the data widens the errors.
 """
@@ -17,13 +17,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from multiscale.classical.third_order import ThirdOrderElasticity
-from multiscale.dataset import StressStrainData
-from multiscale.fitting import TooFewStates, usable
-from multiscale.material_symmetry import MaterialSymmetry
-from multiscale.observations import Observations
-from multiscale.orbit_fit import quadratic_columns
-from multiscale.reference_state import FitError
-from multiscale.strain import UPPER_COLUMNS, UPPER_ROWS
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.observations import Observations
+from multiscale.fits.orbit_law import TooFewStates, usable
+from multiscale.fits.orbit_least_squares import quadratic_columns
+from multiscale.laws.reference_state import FitError
+from multiscale.laws.strain import UPPER_COLUMNS, UPPER_ROWS
+from multiscale.symmetry.material_symmetry import MaterialSymmetry
 
 SAME = 1e-10
 """Singular values below this fraction of the largest leave a constant undetermined."""
@@ -36,7 +36,7 @@ class ElasticConstantsFit:
     Attributes:
         law: with these constants; zero stress at F = I.
         elastic_errors, third_order_errors: standard errors of the law's C_ab (6, 6) and C_abc (6, 6, 6), GPa.
-        chi_square: mean square of the weighted residuals per degree of freedom; the weights are those of multiscale.observations.
+        chi_square: mean square of the weighted residuals per degree of freedom; the weights are those of multiscale.fits.observations.
     """
 
     law: ThirdOrderElasticity

@@ -26,8 +26,8 @@ from multiscale.classical.potentials import (
     Yeoh,
 )
 from multiscale.classical.third_order import ThirdOrderElasticity
-from multiscale.convex_network import ConvexNetworkPotential
-from multiscale.stress_units import UnitError, checked_unit
+from multiscale.data.stress_units import UnitError, checked_unit
+from multiscale.laws.convex_network import ConvexNetworkPotential
 
 CLASSICAL_SCHEMA: Final = "atomlaw/classical-law"
 SCHEMA_VERSION: Final = 1

@@ -22,10 +22,10 @@ from fem.law import Law
 from multiscale.classical.isotropic import IsotropicLaw
 from multiscale.classical.models import Model, Parameter
 from multiscale.classical.potentials import BeyondLocking, InvalidParameters, NeoHooke
-from multiscale.measured import MeasuredTest
-from multiscale.reference_state import FitError
-from multiscale.specimen import NoEquilibrium, isochoric_deformation, predicted_stress
-from multiscale.stress_units import UnitError
+from multiscale.data.stress_units import UnitError
+from multiscale.laws.reference_state import FitError
+from multiscale.measured.measured_test import MeasuredTest
+from multiscale.measured.specimen import NoEquilibrium, isochoric_deformation, predicted_stress
 
 STARTS: Final = 8
 SHORT, LONG = 60, 600

@@ -20,7 +20,7 @@ The divided difference is never formed as one: each term of S_a is a power of la
     (lambda_a^beta - lambda_b^beta) / (E_a - E_b) = 2 exp((beta/2 - 1) (x_a + x_b)) sinh(beta d / 2) / sinh d,
 
 which is exact to round-off at any distance and beta exp((beta/2 - 1) 2x) at equal stretches. P and A follow from S and D by
-multiscale.strain. At F = I tau = 0 and D_1212 = theta / 2 = 1/2 sum_i Psi_i alpha_i^2: the shear modulus; the bulk modulus is kappa.
+multiscale.laws.strain. At F = I tau = 0 and D_1212 = theta / 2 = 1/2 sum_i Psi_i alpha_i^2: the shear modulus; the bulk modulus is kappa.
 """
 
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ from numpy import ndarray
 from fem.c_function import CFunction
 from fem.law import Response
 from fem.laws.kinematics import minus_expm1
-from multiscale import kernel
 from multiscale.classical.potentials import InC, InvalidParameters, Potential
-from multiscale.compiled_law import CompiledLaw
-from multiscale.jets import Jet
-from multiscale.network_terms import NetworkTerms, StrainComponents
-from multiscale.strain import first_piola, green_lagrange, strain_tensor, stress_components
-from multiscale.strain import tangent as tangent_of
+from multiscale.laws import kernel
+from multiscale.laws.compiled_law import CompiledLaw
+from multiscale.laws.jets import Jet
+from multiscale.laws.network_terms import NetworkTerms, StrainComponents
+from multiscale.laws.strain import first_piola, green_lagrange, strain_tensor, stress_components
+from multiscale.laws.strain import tangent as tangent_of
 
 SAME_VOLUME = 1e-9
 """|ln J| up to which a state counts as one of an incompressible material."""
@@ -52,12 +52,12 @@ class VolumeChange(ValueError):
 
 
 KINDS = ("polynomial", "gent", "arruda_boyce", "carroll", "convex_network")
-"""The potentials of the C text (multiscale/kernel/principal.h), in its order."""
+"""The potentials of the C text (multiscale/laws/kernel/principal.h), in its order."""
 
 
 @dataclass(frozen=True, eq=False)
 class PrincipalStretches:
-    """What the C text of these laws is given (multiscale.network_terms.Arguments): e, and the row of `tables` that makes the law."""
+    """What the C text of these laws is given (multiscale.laws.network_terms.Arguments): e, and the row of `tables` that makes the law."""
 
     tables: Float[ndarray, "1 c"]
     kernel = "principal"
@@ -73,7 +73,7 @@ class IsotropicLaw(CompiledLaw):
     Attributes:
         potential: Psi, one of multiscale.classical.potentials.
         bulk_modulus: kappa, in the unit of the potential's moduli; stress comes in that unit. None: incompressible. Such a law takes states
-            with det F = 1 alone, and its stress lacks the pressure that equilibrium adds (multiscale.specimen finds it).
+            with det F = 1 alone, and its stress lacks the pressure that equilibrium adds (multiscale.measured.specimen finds it).
 
     Raises:
         InvalidParameters: kappa <= 0 or not finite.

@@ -12,7 +12,7 @@ from fem.law import Law
 from fem.laws import SaintVenantKirchhoff
 from multiscale.classical.isotropic import IsotropicLaw
 from multiscale.classical.potentials import ArrudaBoyce, Carroll, Gent, MooneyRivlin, NeoHooke, Ogden, Parameters, Yeoh
-from multiscale.measured import MeasuredTest
+from multiscale.measured.measured_test import MeasuredTest
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from multiscale.classical.fitting import BULK, IMPOSSIBLE, LONG, SHORT, STARTS, 
 from multiscale.classical.isotropic import IsotropicLaw
 from multiscale.classical.models import Model
 from multiscale.classical.potentials import BeyondLocking, InvalidParameters, NeoHooke
-from multiscale.dataset import StressStrainData
-from multiscale.fitting import TooFewStates
-from multiscale.reference_state import FitError
-from multiscale.strain import determinant
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.orbit_law import TooFewStates
+from multiscale.laws.reference_state import FitError
+from multiscale.laws.strain import determinant
 
 SMALLEST: Final = 1e-6
 """Of Ibar1 - 3, where no state changes its shape."""

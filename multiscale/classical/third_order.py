@@ -2,9 +2,9 @@
 
     W = 1/2 C_ab e_a e_b + 1/6 C_abc e_a e_b e_c
 
-in the components e of multiscale.strain, so that C_abc are Brugger's constants (K. Brugger, Phys. Rev. 133 (1964) A1611) with Voigt indices
-1..6 = xx, yy, zz, yz, xz, xy. S_a = C_ab e_b + 1/2 C_abc e_b e_c and D_ab = C_ab + C_abc e_c. A polynomial of odd degree is
-unbounded below at large strains: a law for small and moderate ones.
+in the components e of multiscale.laws.strain, so that C_abc are Brugger's constants (K. Brugger, Phys. Rev. 133 (1964) A1611) with
+Voigt indices 1..6 = xx, yy, zz, yz, xz, xy. S_a = C_ab e_b + 1/2 C_abc e_b e_c and D_ab = C_ab + C_abc e_c. A polynomial of odd
+degree is unbounded below at large strains: a law for small and moderate ones.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from numpy import ndarray
 from fem.c_function import CFunction
 from fem.law import Response
 from fem.laws.saint_venant_kirchhoff import SaintVenantKirchhoff
-from multiscale import kernel
 from multiscale.classical.potentials import InvalidParameters
-from multiscale.compiled_law import CompiledLaw
-from multiscale.network_terms import NetworkTerms, StrainComponents
+from multiscale.laws import kernel
+from multiscale.laws.compiled_law import CompiledLaw
+from multiscale.laws.network_terms import NetworkTerms, StrainComponents
 
 CUBIC: Final[dict[str, tuple[str, ...]]] = {
     "c111": ("111", "222", "333"),

@@ -4,12 +4,12 @@ import numpy as np
 
 import multiscale
 from atomistic import NeuralPotential
-from multiscale.sampling import crystal_from_record
+from multiscale.laws.strain import elastic_constants_of_tangent
+from multiscale.sampling.relaxed_states import crystal_from_record
 from multiscale.stages.engine import Finding, Job, Stage
 from multiscale.stages.inputs import read_crystal
 from multiscale.stages.potential import POTENTIAL_FILE
 from multiscale.stages.reference import cubic_constants, described, volume_per_atom
-from multiscale.strain import elastic_constants_of_tangent
 
 STATES = "states.h5"
 HELD_OUT_STATES = "held_out.h5"

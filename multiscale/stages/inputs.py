@@ -10,8 +10,8 @@ from ase.io import iread, read
 
 import atomistic
 from multiscale.configuration import Configuration, ConfigurationError
-from multiscale.law_fit import symmetry_named
-from multiscale.recorded import RecordedReference
+from multiscale.data.recorded import RecordedReference
+from multiscale.fits.fit import symmetry_named
 
 
 class UnreadableDataset(ValueError):

@@ -3,7 +3,7 @@
 import numpy as np
 
 import multiscale
-from multiscale.sampling import crystal_from_record
+from multiscale.sampling.relaxed_states import crystal_from_record
 from multiscale.stages.arrays import write_arrays
 from multiscale.stages.data import HELD_OUT_STATES, STATES
 from multiscale.stages.engine import Finding, Job, Stage

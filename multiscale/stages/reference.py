@@ -11,8 +11,8 @@ from numpy import ndarray
 
 import atomistic
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA
-from multiscale.recorded import RecordedReference
-from multiscale.sampling import crystal_record
+from multiscale.data.recorded import RecordedReference
+from multiscale.sampling.relaxed_states import crystal_record
 from multiscale.stages.arrays import write_arrays
 from multiscale.stages.engine import Finding, Job, Stage
 from multiscale.stages.inputs import read_crystal, recorded_reference, reference_model

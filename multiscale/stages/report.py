@@ -12,9 +12,9 @@ import numpy as np
 
 import multiscale
 from atomistic import NeuralPotential
-from multiscale import figures
 from multiscale.configuration import Configuration
-from multiscale.law_files import load_fitted_law
+from multiscale.laws.files import load_fitted_law
+from multiscale.report import figures
 from multiscale.stages.arrays import read_arrays
 from multiscale.stages.data import STATES
 from multiscale.stages.engine import Finding, Job, Stage
@@ -54,7 +54,9 @@ def write_report(job: Job) -> Finding:
     """Draw all figures and fill the page."""
     room = Path(__file__).parent
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([room, room.parent]), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader([room, room.parent / "report"]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     metrics = {name: value for record in job.records.values() for name, value in record.metrics.items()}
     newton = json.loads(job.upstream("structure", NEWTON).read_text())

@@ -10,11 +10,11 @@ import numpy as np
 import fem
 from fem.law import Law
 from multiscale.configuration import Configuration
-from multiscale.law_files import load_fitted_law
+from multiscale.laws.files import load_fitted_law
+from multiscale.laws.strain import log_strain, strain_tensor
 from multiscale.stages.arrays import write_arrays
 from multiscale.stages.engine import Finding, Job, Progress, Stage
 from multiscale.stages.law import LAW_FILE
-from multiscale.strain import log_strain, strain_tensor
 
 SOLUTION = "solution.vtkhdf"
 STRESS_PICTURE = "stress.png"

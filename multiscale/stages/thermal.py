@@ -4,8 +4,8 @@ import numpy as np
 
 import multiscale
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, NeuralPotential
-from multiscale.cauchy_born import CauchyBornLaw
-from multiscale.sampling import crystal_from_record
+from multiscale.laws.cauchy_born import CauchyBornLaw
+from multiscale.sampling.relaxed_states import crystal_from_record
 from multiscale.stages.arrays import write_arrays
 from multiscale.stages.data import STATES
 from multiscale.stages.engine import Finding, Job, Stage

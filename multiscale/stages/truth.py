@@ -12,9 +12,9 @@ from numpy import ndarray
 import multiscale
 from atomistic import NeuralPotential
 from fem.law import Law
-from multiscale.cauchy_born import CauchyBornLaw
-from multiscale.law_files import load_fitted_law
-from multiscale.sampling import crystal_from_record
+from multiscale.laws.cauchy_born import CauchyBornLaw
+from multiscale.laws.files import load_fitted_law
+from multiscale.sampling.relaxed_states import crystal_from_record
 from multiscale.stages.arrays import write_arrays
 from multiscale.stages.data import STATES
 from multiscale.stages.engine import Finding, Job, Stage

@@ -19,8 +19,8 @@ from scipy.spatial.transform import Rotation
 import atomistic
 import multiscale
 from fem.laws import NeoHooke
-from multiscale.strain import stiffness_components
-from multiscale.symmetry import PointGroup
+from multiscale.laws.strain import stiffness_components
+from multiscale.symmetry.point_group import PointGroup
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "conventions.md"

@@ -16,7 +16,7 @@ from ase.io import write
 import multiscale
 from fem.laws import NeoHooke
 from multiscale.command_line import main
-from multiscale.design import strain_design
+from multiscale.sampling.design import strain_design
 
 QUICK = ["--neurons", "1", "--starts", "1"]
 
@@ -36,8 +36,8 @@ def steel() -> multiscale.StressStrainData:
 @pytest.fixture(autouse=True)
 def few_states_in_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """An isotropic material is the slowest to look through for the loss of ellipticity: all directions are alike."""
-    monkeypatch.setattr("multiscale.limits.STATES", 40)
-    monkeypatch.setattr("multiscale.law_report.GRID", 5)
+    monkeypatch.setattr("multiscale.trust.limits.STATES", 40)
+    monkeypatch.setattr("multiscale.report.law_report.GRID", 5)
 
 
 def csv(path: Path, F: np.ndarray, P: np.ndarray, *, unit: str = " [GPa]") -> Path:

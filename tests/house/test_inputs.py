@@ -13,7 +13,7 @@ from ase.io import write
 import atomistic
 from multiscale.command_line import main
 from multiscale.configuration import Configuration
-from multiscale.recorded import RecordedReference
+from multiscale.data.recorded import RecordedReference
 from multiscale.stages.inputs import recorded_reference
 from multiscale.stages.reference import record_reference
 

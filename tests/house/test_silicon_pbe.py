@@ -63,7 +63,9 @@ def test_size_and_groups(frames: list[Atoms]) -> None:
     assert {atoms.info["round"] for atoms in frames} >= {0, 1}
     for atoms in frames:
         explored = int(atoms.info["round"]) > 0
-        assert atoms.info["group"] in (("liquid", "amorphous", "surface") if explored else GROUPS - {"liquid", "amorphous"})
+        assert atoms.info["group"] in (
+            ("liquid", "amorphous", "surface") if explored else GROUPS - {"liquid", "amorphous"}
+        )
 
 
 def test_a_fifth_of_every_group_is_for_testing(frames: list[Atoms]) -> None:

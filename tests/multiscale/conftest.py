@@ -6,22 +6,28 @@ from jaxtyping import install_import_hook
 
 # those that check a user's input themselves are left alone: their own errors are under test
 COMPUTING = (
-    "strain",
-    "symmetry",
-    "design",
-    "observations",
-    "orbit_fit",
-    "network_terms",
-    "gauge",
-    "levenberg_marquardt",
+    "laws.strain",
+    "symmetry.point_group",
+    "sampling.design",
+    "fits.observations",
+    "fits.orbit_least_squares",
+    "laws.network_terms",
+    "trust.gauge",
+    "fits.levenberg_marquardt",
 )
-COMPUTING += ("classical.isotropic", "classical.crystal_fit", "specimen", "closed_cycles", "stress_measures")
-COMPUTING += ("thermal_problem", "thermal_error")
+COMPUTING += (
+    "classical.isotropic",
+    "classical.crystal_fit",
+    "measured.specimen",
+    "data.closed_cycles",
+    "data.stress_measures",
+)
+COMPUTING += ("thermal.least_squares", "thermal.standard_error")
 install_import_hook([f"multiscale.{name}" for name in COMPUTING], "beartype.beartype")
 
-from multiscale.dataset import StressStrainData
-from multiscale.design import strain_design
-from multiscale.symmetry import PointGroup
+from multiscale.data.dataset import StressStrainData
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.point_group import PointGroup
 
 from .stillinger_weber import silicon_data
 

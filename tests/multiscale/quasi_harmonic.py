@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.func import grad, vmap
 
-from multiscale.dataset import StressStrainData
+from multiscale.data.dataset import StressStrainData
 
 DEPTH, RANGE, SOFTENING, HEAT_CAPACITY = 8.0, 3.0, -1.8, 2.5e-3
 NORMALS = torch.tensor(

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from multiscale.domain import Domain
-from multiscale.orbit_network import OrbitLaw
-from multiscale.strain import stress_tensor, stretch_of_log_strain
-from multiscale.symmetry import PointGroup
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.laws.strain import stress_tensor, stretch_of_log_strain
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.domain import Domain
 
 
 def random_law(point_group: PointGroup, seed: int, *, neurons: int = 5, stressed: bool = False) -> OrbitLaw:

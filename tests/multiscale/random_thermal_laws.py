@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from multiscale.domain import Domain
-from multiscale.strain import stress_tensor
-from multiscale.symmetry import PointGroup
-from multiscale.thermal_law import ThermalLaw
+from multiscale.laws.strain import stress_tensor
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.thermal.law import ThermalLaw
+from multiscale.trust.domain import Domain
 
 
 def random_thermal_law(

@@ -6,8 +6,8 @@ from typing import get_args
 import numpy as np
 
 from fem.law import Law
-from multiscale.measured import Kind, MeasuredTest
-from multiscale.specimen import predicted_stress
+from multiscale.measured.measured_test import Kind, MeasuredTest
+from multiscale.measured.specimen import predicted_stress
 
 FOLDER = Path(__file__).parents[2] / "examples" / "data" / "treloar"
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.func import grad, hessian, vmap
 
-from multiscale.dataset import StressStrainData
-from multiscale.strain import first_piola, green_lagrange, tangent
+from multiscale.data.dataset import StressStrainData
+from multiscale.laws.strain import first_piola, green_lagrange, tangent
 
 EPSILON, SIGMA = 2.1683, 2.0951  # eV, A
 A, B, CUTOFF, LAMBDA, GAMMA = 7.049556277, 0.6022245584, 1.8, 21.0, 1.2

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multiscale.broken_symmetry import BrokenSymmetry, symmetry_check, warn_of_broken_symmetry
-from multiscale.dataset import InvalidData, StressStrainData
-from multiscale.design import strain_design
-from multiscale.law_fit import fit
-from multiscale.orbit_network import OrbitLaw
-from multiscale.symmetry import PointGroup
+from multiscale.data.broken_symmetry import BrokenSymmetry, symmetry_check, warn_of_broken_symmetry
+from multiscale.data.dataset import InvalidData, StressStrainData
+from multiscale.fits.fit import fit
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_law
 

@@ -23,10 +23,10 @@ from multiscale.classical import (
     Yeoh,
 )
 from multiscale.classical.potentials import inverse_langevin
-from multiscale.compiled_law import CompiledLaw
-from multiscale.convex_network import ConvexNetworkPotential
-from multiscale.strain import stiffness_components
-from multiscale.symmetry import PointGroup
+from multiscale.laws.compiled_law import CompiledLaw
+from multiscale.laws.convex_network import ConvexNetworkPotential
+from multiscale.laws.strain import stiffness_components
+from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_rotations, random_strains
 

@@ -5,11 +5,11 @@ import warnings
 import numpy as np
 import pytest
 
-from multiscale.closed_cycles import NotAPotential, integrability, warn_of_open_cycles
-from multiscale.dataset import InvalidData, StressStrainData
-from multiscale.design import strain_design
-from multiscale.strain import SHEAR_DOUBLING, green_lagrange, strain_norm_components, stress_tensor
-from multiscale.symmetry import PointGroup
+from multiscale.data.closed_cycles import NotAPotential, integrability, warn_of_open_cycles
+from multiscale.data.dataset import InvalidData, StressStrainData
+from multiscale.laws.strain import SHEAR_DOUBLING, green_lagrange, strain_norm_components, stress_tensor
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_law
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiscale.classical import InvalidParameters, IsotropicLaw
-from multiscale.convex_network import ConvexNetwork, ConvexNetworkPotential
-from multiscale.ranking import relative_error
-from multiscale.reference_state import FitError
+from multiscale.laws.convex_network import ConvexNetwork, ConvexNetworkPotential
+from multiscale.laws.reference_state import FitError
+from multiscale.measured.ranking import relative_error
 
 from .random_laws import random_rotations, random_strains
 from .rubber import treloar

@@ -5,12 +5,12 @@ import pytest
 
 from multiscale.classical.crystal_fit import fit_elastic_constants
 from multiscale.classical.third_order import ThirdOrderElasticity
-from multiscale.dataset import StressStrainData
-from multiscale.design import strain_design
-from multiscale.fitting import TooFewStates, normalised_mse
-from multiscale.reference_state import FitError
-from multiscale.strain import elastic_constants_of_tangent
-from multiscale.symmetry import GENERATORS, PointGroup
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.orbit_law import TooFewStates, normalised_mse
+from multiscale.laws.reference_state import FitError
+from multiscale.laws.strain import elastic_constants_of_tangent
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.point_group import GENERATORS, PointGroup
 
 
 def random_crystal(group: PointGroup, seed: int) -> ThirdOrderElasticity:

@@ -9,15 +9,15 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from multiscale.data_files import UnknownSymmetry, read_cell, read_data, symmetry_for
-from multiscale.data_frames import read_extxyz
-from multiscale.data_tables import NINE, SIX, ConstantColumn, read_csv
-from multiscale.dataset import DataFileError, InvalidData, StressStrainData
-from multiscale.material_symmetry import InvalidSymmetry
-from multiscale.strain import COLUMNS, ROWS, first_piola, green_lagrange, stress_tensor
-from multiscale.stress_measures import UnsymmetricStress, first_piola_of
-from multiscale.stress_units import UnitError
-from multiscale.tables import TableError
+from multiscale.data.csv_data import NINE, SIX, ConstantColumn, read_csv
+from multiscale.data.dataset import DataFileError, InvalidData, StressStrainData
+from multiscale.data.extxyz import read_extxyz
+from multiscale.data.files import UnknownSymmetry, read_cell, read_data, symmetry_for
+from multiscale.data.stress_measures import UnsymmetricStress, first_piola_of
+from multiscale.data.stress_units import UnitError
+from multiscale.data.tables import TableError
+from multiscale.laws.strain import COLUMNS, ROWS, first_piola, green_lagrange, stress_tensor
+from multiscale.symmetry.material_symmetry import InvalidSymmetry
 
 from .random_laws import random_law, random_strains
 
@@ -28,7 +28,7 @@ F = random_strains(0, 6)
 @pytest.fixture(scope="module")
 def response() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """W, P, sigma and S of a law."""
-    from multiscale.symmetry import PointGroup
+    from multiscale.symmetry.point_group import PointGroup
 
     answer = random_law(PointGroup.named("m-3m"), 0).evaluate(F)
     P = answer.first_piola

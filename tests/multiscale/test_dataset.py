@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from multiscale.dataset import SHAPES, DataFileError, InvalidData, StressStrainData
-from multiscale.design import strain_design
+from multiscale.data.dataset import SHAPES, DataFileError, InvalidData, StressStrainData
+from multiscale.sampling.design import strain_design
 
 
 @pytest.fixture

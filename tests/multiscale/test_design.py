@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import pytest
 
-from multiscale.design import InvalidDesign, informative_design, most_telling, strain_design
-from multiscale.gauge import Gauge
-from multiscale.strain import SHEAR_DOUBLING, green_lagrange, log_strain
-from multiscale.symmetry import PointGroup
+from multiscale.laws.strain import SHEAR_DOUBLING, green_lagrange, log_strain
+from multiscale.sampling.design import InvalidDesign, informative_design, most_telling, strain_design
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.gauge import Gauge
 
 from .random_laws import random_law
 
@@ -48,8 +48,8 @@ def test_a_first_design_is_reproducible_and_extensible(cubic: PointGroup) -> Non
 
 
 def test_a_long_design_goes_on_in_the_order_of_sobol(cubic: PointGroup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiscale.design.CHOSEN", 5)
-    monkeypatch.setattr("multiscale.design.POOL", 64)
+    monkeypatch.setattr("multiscale.sampling.design.CHOSEN", 5)
+    monkeypatch.setattr("multiscale.sampling.design.POOL", 64)
     F = informative_design(80, 0.06, cubic, seed=0)
     assert len(np.unique(F.reshape(80, 9), axis=0)) == 80
     sobol = strain_design(80, 0.06, seed=0).reshape(80, 9)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from multiscale.design import strain_design
-from multiscale.domain import Domain, InvalidDomain
-from multiscale.strain import green_lagrange
-from multiscale.symmetry import PointGroup
+from multiscale.laws.strain import green_lagrange
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.domain import Domain, InvalidDomain
 
 
 @pytest.fixture(scope="module")

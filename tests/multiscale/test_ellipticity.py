@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from fem.laws import NeoHooke, SaintVenantKirchhoff
-from multiscale.dataset import StressStrainData
-from multiscale.design import strain_design
-from multiscale.ellipticity import NothingToCheck, acoustic_minimum, check_ellipticity, half_sphere
-from multiscale.strain import green_lagrange
-from multiscale.symmetry import PointGroup
+from multiscale.data.dataset import StressStrainData
+from multiscale.laws.strain import green_lagrange
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.ellipticity import NothingToCheck, acoustic_minimum, check_ellipticity, half_sphere
 
 from .random_laws import random_law, random_rotations, random_strains
 

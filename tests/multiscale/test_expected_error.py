@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multiscale.dataset import StressStrainData
-from multiscale.design import informative_design, strain_design
-from multiscale.expected_error import DesignHole, ExpectedError, expected_error, warn_of_hole
-from multiscale.fitting import fit_orbit_law
-from multiscale.orbit_network import OrbitLaw
-from multiscale.symmetry import PointGroup
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.orbit_law import fit_orbit_law
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.sampling.design import informative_design, strain_design
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.expected_error import DesignHole, ExpectedError, expected_error, warn_of_hole
 
 from .random_laws import random_law
 from .stillinger_weber import silicon_data

@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multiscale.dataset import StressStrainData
-from multiscale.design import strain_design
-from multiscale.fitting import PoorFit, TooFewStates, fit_orbit_law, normalised_mse
-from multiscale.orbit_network import OrbitLaw
-from multiscale.reference_state import (
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.orbit_law import PoorFit, TooFewStates, fit_orbit_law, normalised_mse
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.laws.reference_state import (
     ContradictoryReferenceStress,
     ContradictorySymmetry,
     FitError,
 )
-from multiscale.strain import elastic_constants_of_tangent
-from multiscale.symmetry import PointGroup
+from multiscale.laws.strain import elastic_constants_of_tangent
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_law
 from .stillinger_weber import silicon_data
@@ -152,7 +152,9 @@ def test_reference_stress_that_the_data_contradict(silicon_40: StressStrainData,
 
 def test_too_little_data(silicon_40: StressStrainData, cubic: PointGroup) -> None:
     few = stresses_alone(silicon_40.select(np.arange(40) < 10))
-    with pytest.raises(TooFewStates, match=r"10 admissible states give 60 numbers, .* 99 unknowns .* at most 7 neurons"):
+    with pytest.raises(
+        TooFewStates, match=r"10 admissible states give 60 numbers, .* 99 unknowns .* at most 7 neurons"
+    ):
         fit_orbit_law(few, cubic)
     fit_orbit_law(few, cubic, neurons=5, starts=1)
     with pytest.raises(TooFewStates, match="none of the 40 states is admissible"):

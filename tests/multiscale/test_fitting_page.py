@@ -32,7 +32,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_command_of_the_page(
     workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multiscale.law_report.GRID", 9)
+    monkeypatch.setattr("multiscale.report.law_report.GRID", 9)
     (command,) = blocks("fitting.md", "sh")
     name, *arguments = shlex.split(command)
     assert name == "atomlaw"

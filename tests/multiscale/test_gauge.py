@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from multiscale.dataset import StressStrainData
-from multiscale.design import strain_design
-from multiscale.domain import Domain
-from multiscale.fitting import fit_orbit_law
-from multiscale.gauge import RIDGE, Gauge, neurons_of
-from multiscale.material_symmetry import InfiniteGroup
-from multiscale.orbit_network import OrbitLaw
-from multiscale.strain import green_lagrange, stress_tensor
-from multiscale.symmetry import PointGroup
-from multiscale.symmetry_domain import domain_of
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.orbit_law import fit_orbit_law
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.laws.strain import green_lagrange, stress_tensor
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.material_symmetry import InfiniteGroup
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.domain import Domain
+from multiscale.trust.gauge import RIDGE, Gauge, neurons_of
+from multiscale.trust.symmetry_domain import domain_of
 
 from .random_laws import random_law, random_rotations
 from .stillinger_weber import silicon_data

@@ -7,17 +7,17 @@ import pytest
 
 from fem.law import Law
 from fem.laws import NeoHooke, SaintVenantKirchhoff
-from multiscale.argument_fit import ArgumentFit
 from multiscale.classical import ThirdOrderElasticity
-from multiscale.dataset import StressStrainData
-from multiscale.ellipticity import check_ellipticity
-from multiscale.fitting import PoorFit, TooFewStates, normalised_mse
-from multiscale.invariant_fit import InvariantForm, PolyconvexForm, fit_invariant_law, fit_polyconvex_law, scales
-from multiscale.invariant_network import InvariantLaw
-from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.polyconvex_network import PolyconvexLaw
-from multiscale.reference_state import ReferenceState
-from multiscale.symmetry import PointGroup
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.argument_least_squares import ArgumentFit
+from multiscale.fits.invariant_law import InvariantForm, PolyconvexForm, fit_invariant_law, fit_polyconvex_law, scales
+from multiscale.fits.orbit_law import PoorFit, TooFewStates, normalised_mse
+from multiscale.laws.invariant_network import InvariantLaw
+from multiscale.laws.polyconvex_network import PolyconvexLaw
+from multiscale.laws.reference_state import ReferenceState
+from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.ellipticity import check_ellipticity
 
 from .random_laws import random_law, random_strains
 

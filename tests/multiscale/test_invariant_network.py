@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from atomistic.network_file import NetworkFileError
 from fem.law import Law
-from multiscale.invariant_network import InvariantLaw
-from multiscale.invariants import invariants_of
-from multiscale.law_fields import InvalidLaw, UnknownState
-from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.strain import stiffness_components, strain_action, stress_tensor
-from multiscale.symmetry import PointGroup
-from multiscale.symmetry_domain import domain_of
+from multiscale.laws.fields import InvalidLaw, UnknownState
+from multiscale.laws.invariant_network import InvariantLaw
+from multiscale.laws.strain import stiffness_components, strain_action, stress_tensor
+from multiscale.symmetry.invariants import invariants_of
+from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.symmetry_domain import domain_of
 
 from .random_laws import random_rotations, random_strains
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiscale.integrity_basis import integrity_basis, molien
-from multiscale.invariants import AxialInvariants, invariants_of
-from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.strain import green_lagrange, strain_tensor, stretch_of_log_strain
-from multiscale.symmetry import GENERATORS, PointGroup
+from multiscale.laws.strain import green_lagrange, strain_tensor, stretch_of_log_strain
+from multiscale.symmetry.integrity_basis import integrity_basis, molien
+from multiscale.symmetry.invariants import AxialInvariants, invariants_of
+from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
+from multiscale.symmetry.point_group import GENERATORS, PointGroup
 
 from .random_laws import random_rotations, random_strains
 

@@ -13,10 +13,10 @@ from fem.laws import SaintVenantKirchhoff
 from multiscale.classical import IsotropicLaw, ThirdOrderElasticity
 from multiscale.classical.files import UnknownLaw, load_classical_law, save_classical_law
 from multiscale.classical.models import classical_models
-from multiscale.convex_network import ConvexNetwork
-from multiscale.law_files import load_fitted_law, load_law
-from multiscale.stress_units import UnitError
-from multiscale.symmetry import PointGroup
+from multiscale.data.stress_units import UnitError
+from multiscale.laws.convex_network import ConvexNetwork
+from multiscale.laws.files import load_fitted_law, load_law
+from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_law, random_strains
 from .random_thermal_laws import random_thermal_law
@@ -85,7 +85,9 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NetworkFileError, match="is not a file"):
         load_law(path)
     save_classical_law(SaintVenantKirchhoff.cubic(160.0, 70.0, 60.0), path, unit="GPa")
-    with pytest.raises(NetworkFileError, match=r"has schema 'atomlaw/classical-law', expected one of .*: no fitted law"):
+    with pytest.raises(
+        NetworkFileError, match=r"has schema 'atomlaw/classical-law', expected one of .*: no fitted law"
+    ):
         load_fitted_law(path)
     whole = path.read_bytes()
     for changes, message in (

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from fem.laws import NeoHooke
-from multiscale.dataset import StressStrainData
-from multiscale.invariant_network import InvariantLaw
-from multiscale.law_fit import fit, symmetry_named
-from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.orbit_network import OrbitLaw
-from multiscale.polyconvex_network import PolyconvexLaw
-from multiscale.reference_state import FitError
-from multiscale.symmetry import PointGroup, UnknownPointGroup
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.fit import fit, symmetry_named
+from multiscale.laws.invariant_network import InvariantLaw
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.laws.polyconvex_network import PolyconvexLaw
+from multiscale.laws.reference_state import FitError
+from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
+from multiscale.symmetry.point_group import PointGroup, UnknownPointGroup
 
 from .random_laws import random_strains
 

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from atomistic.compiler import KernelUnavailable, compiler_found
 from fem.c_function import HEADER, CFunction, NoCFunction
 from fem.law import InadmissibleDeformation, ShapeError
-from multiscale import kernel
 from multiscale.classical import IsotropicLaw, NeoHooke, ThirdOrderElasticity
-from multiscale.law_fields import UnknownState
-from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.strain import green_lagrange
-from multiscale.strain_potential import StrainPotential
-from multiscale.symmetry import GENERATORS, PointGroup
-from multiscale.symmetry_domain import domain_of
+from multiscale.laws import kernel
+from multiscale.laws.fields import UnknownState
+from multiscale.laws.strain import green_lagrange
+from multiscale.laws.strain_potential import StrainPotential
+from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
+from multiscale.symmetry.point_group import GENERATORS, PointGroup
+from multiscale.trust.symmetry_domain import domain_of
 
 from .random_laws import random_law, random_rotations, random_strains
 from .test_invariant_network import FRAME, random_invariant_law
@@ -266,7 +266,7 @@ def test_parameters_of_another_function_are_refused() -> None:
 
 @needs_compiler
 def test_processes_that_start_together_build_one_library(tmp_path: Path) -> None:
-    code = "from multiscale.kernel import library_of; assert library_of('strain', 6) is not None"
+    code = "from multiscale.laws.kernel import library_of; assert library_of('strain', 6) is not None"
     runs = [
         subprocess.Popen([sys.executable, "-c", code], env={**_environment(), "XDG_CACHE_HOME": str(tmp_path)})
         for _ in range(3)

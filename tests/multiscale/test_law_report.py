@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from fem.laws import SaintVenantKirchhoff
-from multiscale import law_report
-from multiscale.dataset import StressStrainData
-from multiscale.design import strain_design
-from multiscale.invariant_fit import fit_invariant_law
-from multiscale.law_figures import youngs_modulus
-from multiscale.law_paths import shears, stretches
-from multiscale.law_report import (
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.invariant_law import fit_invariant_law
+from multiscale.fits.learning_curve import learning_curve
+from multiscale.laws.reference_state import FitError
+from multiscale.report import law_report
+from multiscale.report.law_figures import youngs_modulus
+from multiscale.report.law_paths import shears, stretches
+from multiscale.report.law_report import (
     constants_table,
     curve_of,
     derived_moduli,
@@ -21,11 +22,10 @@ from multiscale.law_report import (
     independent_constants,
     turned,
 )
-from multiscale.learning import learning_curve
-from multiscale.limits import limits_of
-from multiscale.material_symmetry import InfiniteGroup
-from multiscale.reference_state import FitError
-from multiscale.symmetry import PointGroup
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.material_symmetry import InfiniteGroup
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.limits import limits_of
 
 from .random_laws import random_law
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from multiscale.levenberg_marquardt import levenberg_marquardt
+from multiscale.fits.levenberg_marquardt import levenberg_marquardt
 
 
 def test_rosenbrock() -> None:

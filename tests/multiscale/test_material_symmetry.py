@@ -5,9 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from multiscale.material_symmetry import InfiniteGroup, InvalidSymmetry, MaterialSymmetry
-from multiscale.strain import strain_action
-from multiscale.symmetry import InvalidRotations, PointGroup
+from multiscale.laws.strain import strain_action
+from multiscale.symmetry.material_symmetry import InfiniteGroup, InvalidSymmetry, MaterialSymmetry
+from multiscale.symmetry.point_group import InvalidRotations, PointGroup
 
 from .random_laws import random_rotations
 

@@ -7,8 +7,10 @@ import pytest
 
 from fem.laws import SaintVenantKirchhoff
 from multiscale.classical import IsotropicLaw, MooneyRivlin, NeoHooke
-from multiscale.measured import InvalidTest, Kind, Measure, MeasuredTest
-from multiscale.specimen import (
+from multiscale.data.stress_units import UnitError
+from multiscale.data.tables import TableError
+from multiscale.measured.measured_test import InvalidTest, Kind, Measure, MeasuredTest
+from multiscale.measured.specimen import (
     FREE_FACES,
     NoEquilibrium,
     UnequalFaces,
@@ -16,8 +18,6 @@ from multiscale.specimen import (
     predicted_stress,
     relaxed_deformation,
 )
-from multiscale.stress_units import UnitError
-from multiscale.tables import TableError
 
 from .random_laws import random_rotations
 from .rubber import KINDS, RANGES, synthetic, treloar

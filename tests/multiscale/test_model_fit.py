@@ -10,9 +10,9 @@ from fem.law import Law
 from multiscale.classical import ArrudaBoyce, Carroll, Gent, IsotropicLaw, MooneyRivlin, NeoHooke, Ogden, Yeoh
 from multiscale.classical.fitting import Undetermined, fit_model
 from multiscale.classical.models import Model, classical_models
-from multiscale.ranking import relative_error
-from multiscale.reference_state import FitError
-from multiscale.stress_units import UnitError
+from multiscale.data.stress_units import UnitError
+from multiscale.laws.reference_state import FitError
+from multiscale.measured.ranking import relative_error
 
 from .rubber import synthetic, treloar
 

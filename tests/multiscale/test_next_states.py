@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multiscale.dataset import StressStrainData
-from multiscale.design import InvalidDesign, informative_design, next_states, strain_design
-from multiscale.fitting import fit_orbit_law, normalised_mse
-from multiscale.law_fields import NoUncertainty
-from multiscale.orbit_network import OrbitLaw
-from multiscale.strain import strain_tensor
-from multiscale.symmetry import PointGroup
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.orbit_law import fit_orbit_law, normalised_mse
+from multiscale.laws.fields import NoUncertainty
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.laws.strain import strain_tensor
+from multiscale.sampling.design import InvalidDesign, informative_design, next_states, strain_design
+from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_law, random_rotations
 from .stillinger_weber import silicon_data

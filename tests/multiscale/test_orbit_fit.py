@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multiscale.dataset import StressStrainData
-from multiscale.fitting import law_of, least_squares_problem, matching_pursuit
-from multiscale.observations import MODEL_ERROR, Observations
-from multiscale.orbit_fit import OrbitFit
-from multiscale.reference_state import ReferenceState
-from multiscale.symmetry import PointGroup
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.observations import MODEL_ERROR, Observations
+from multiscale.fits.orbit_law import law_of, least_squares_problem, matching_pursuit
+from multiscale.fits.orbit_least_squares import OrbitFit
+from multiscale.laws.reference_state import ReferenceState
+from multiscale.symmetry.point_group import PointGroup
 
 
 def problem_of(data: StressStrainData, group: PointGroup, *, stress: str = "zero") -> OrbitFit:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fem.law import InadmissibleDeformation, Law, Response, ShapeError
-from multiscale.law_fields import InvalidLaw, UnknownState
-from multiscale.orbit_network import OrbitLaw
-from multiscale.strain import stiffness_components, stress_components
-from multiscale.symmetry import GENERATORS, PointGroup
+from multiscale.laws.fields import InvalidLaw, UnknownState
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.laws.strain import stiffness_components, stress_components
+from multiscale.symmetry.point_group import GENERATORS, PointGroup
 
 from .random_laws import random_law, random_rotations, random_strains
 

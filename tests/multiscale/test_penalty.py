@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multiscale.dataset import StressStrainData
-from multiscale.ellipticity import acoustic_minimum, check_ellipticity
-from multiscale.fitting import fit_orbit_law, law_of, least_squares_problem, normalised_mse
-from multiscale.penalty import EllipticityPenalty, eigenvalue_rows
-from multiscale.reference_state import FitError, ReferenceState
-from multiscale.symmetry import PointGroup
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.orbit_law import fit_orbit_law, law_of, least_squares_problem, normalised_mse
+from multiscale.fits.penalty import EllipticityPenalty, eigenvalue_rows
+from multiscale.laws.reference_state import FitError, ReferenceState
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.ellipticity import acoustic_minimum, check_ellipticity
 
 from .random_laws import random_law, random_strains
 

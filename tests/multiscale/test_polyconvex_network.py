@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiscale.ellipticity import acoustic_minimum
-from multiscale.law_fields import InvalidLaw
-from multiscale.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.polyconvex_network import PolyconvexLaw, arguments
-from multiscale.strain import stress_components
-from multiscale.symmetry import PointGroup
+from multiscale.laws.fields import InvalidLaw
+from multiscale.laws.polyconvex_network import PolyconvexLaw, arguments
+from multiscale.laws.strain import stress_components
+from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.ellipticity import acoustic_minimum
 
 from .random_laws import random_rotations, random_strains
 from .test_invariant_network import FRAME, I, members, relative

@@ -10,9 +10,9 @@ import pytest
 from fem.law import Law
 from multiscale.classical import Gent, IsotropicLaw, NeoHooke
 from multiscale.classical.models import Model, classical_models
-from multiscale.measured import MeasuredTest
-from multiscale.ranking import Extrapolation, NothingLeft, extrapolated, rank
-from multiscale.reference_state import FitError
+from multiscale.laws.reference_state import FitError
+from multiscale.measured.measured_test import MeasuredTest
+from multiscale.measured.ranking import Extrapolation, NothingLeft, extrapolated, rank
 
 from .rubber import synthetic, treloar
 

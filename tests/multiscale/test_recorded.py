@@ -9,7 +9,7 @@ import pytest
 from ase.build import bulk
 
 import atomistic
-from multiscale.recorded import RecordedReference, UnreadableRecord
+from multiscale.data.recorded import RecordedReference, UnreadableRecord
 from multiscale.stages.reference import record_reference
 
 

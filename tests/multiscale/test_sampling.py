@@ -10,7 +10,7 @@ import atomistic
 import multiscale
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, NeuralCalculator, NeuralPotential
 from fem.law import InadmissibleDeformation, ShapeError
-from multiscale.sampling import crystal_from_record
+from multiscale.sampling.relaxed_states import crystal_from_record
 
 SILICON = bulk("Si", a=5.43)
 

@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from atomistic.network_file import NetworkFileError
-from multiscale.orbit_network import OrbitLaw
-from multiscale.symmetry import PointGroup
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_law, random_strains
 

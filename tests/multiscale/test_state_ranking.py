@@ -9,12 +9,12 @@ import pytest
 from fem.laws import NeoHooke
 from multiscale.classical import Gent, IsotropicLaw
 from multiscale.classical.models import classical_models
-from multiscale.dataset import InvalidData, StressStrainData
-from multiscale.material_symmetry import InfiniteGroup
-from multiscale.ranking import Extrapolation, NothingLeft
-from multiscale.reference_state import FitError
-from multiscale.state_ranking import ModelCandidate, NetworkCandidate, PolynomialCandidate, rank_on_states
-from multiscale.symmetry import PointGroup
+from multiscale.data.dataset import InvalidData, StressStrainData
+from multiscale.fits.state_ranking import ModelCandidate, NetworkCandidate, PolynomialCandidate, rank_on_states
+from multiscale.laws.reference_state import FitError
+from multiscale.measured.ranking import Extrapolation, NothingLeft
+from multiscale.symmetry.material_symmetry import InfiniteGroup
+from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_strains
 

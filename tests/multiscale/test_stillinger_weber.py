@@ -6,8 +6,8 @@ from matscipy.calculators.manybody import Manybody
 from matscipy.calculators.manybody.explicit_forms import StillingerWeber
 from matscipy.calculators.manybody.explicit_forms.stillinger_weber import Stillinger_Weber_PRB_31_5262_Si
 
-from multiscale.design import strain_design
-from multiscale.strain import first_piola
+from multiscale.laws.strain import first_piola
+from multiscale.sampling.design import strain_design
 
 from .stillinger_weber import BASIS, EV_PER_CUBIC_ANGSTROM_IN_GPA, LATTICE, VOLUME, relaxed
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from multiscale.strain import (
+from multiscale.laws.strain import (
     COLUMNS,
     ROWS,
     elastic_constants_of_tangent,

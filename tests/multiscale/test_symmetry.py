@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from multiscale.symmetry import (
+from multiscale.symmetry.point_group import (
     GROUP_ORDER,
     LAUE_CLASS_MEMBERS,
     InvalidRotations,

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiscale.specimen import NoEquilibrium
-from multiscale.strain import elastic_constants_of_tangent, green_lagrange, strain_tensor
-from multiscale.symmetry import GENERATORS, PointGroup
-from multiscale.thermal_expansion import (
+from multiscale.laws.strain import elastic_constants_of_tangent, green_lagrange, strain_tensor
+from multiscale.measured.specimen import NoEquilibrium
+from multiscale.symmetry.point_group import GENERATORS, PointGroup
+from multiscale.thermal.expansion import (
     elastic_constants_at,
     free_stretch,
     grueneisen_tensor,
     referred_to,
     thermal_expansion,
 )
-from multiscale.thermal_law import ThermalLaw
-from multiscale.thermal_state import InvalidTemperature
+from multiscale.thermal.law import ThermalLaw
+from multiscale.thermal.temperature import InvalidTemperature
 
 from .random_laws import random_strains
 from .random_thermal_laws import random_thermal_law

@@ -6,24 +6,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multiscale.broken_symmetry import BrokenSymmetry
-from multiscale.closed_cycles import NotAPotential
-from multiscale.dataset import InvalidData, StressStrainData
-from multiscale.design import strain_design
-from multiscale.fitting import PoorFit, TooFewStates, normalised_mse
-from multiscale.reference_state import ContradictoryReferenceStress, FitError, ReferenceState
-from multiscale.symmetry import PointGroup
-from multiscale.thermal_error import parameters_of, standard_error
-from multiscale.thermal_expansion import (
+from multiscale.data.broken_symmetry import BrokenSymmetry
+from multiscale.data.closed_cycles import NotAPotential
+from multiscale.data.dataset import InvalidData, StressStrainData
+from multiscale.fits.orbit_law import PoorFit, TooFewStates, normalised_mse
+from multiscale.laws.reference_state import ContradictoryReferenceStress, FitError, ReferenceState
+from multiscale.sampling.design import strain_design
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.thermal.expansion import (
     elastic_constants_at,
     free_stretch,
     grueneisen_tensor,
     referred_to,
     thermal_expansion,
 )
-from multiscale.thermal_fit import DifferentReferences, TooFewTemperatures, fit_thermal
-from multiscale.thermal_law import ThermalLaw
-from multiscale.thermal_problem import ThermalFit
+from multiscale.thermal.fitting import DifferentReferences, TooFewTemperatures, fit_thermal
+from multiscale.thermal.law import ThermalLaw
+from multiscale.thermal.least_squares import ThermalFit
+from multiscale.thermal.standard_error import parameters_of, standard_error
 
 from . import quasi_harmonic as crystal
 from .quasi_harmonic import quasi_harmonic_data
@@ -71,8 +71,8 @@ def test_thermoelasticity_is_recovered(laue: str) -> None:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few iterations, for what does not depend on a deep minimum."""
-    monkeypatch.setattr("multiscale.thermal_fit.SHORT", 10)
-    monkeypatch.setattr("multiscale.thermal_fit.LONG", 10)
+    monkeypatch.setattr("multiscale.thermal.fitting.SHORT", 10)
+    monkeypatch.setattr("multiscale.thermal.fitting.LONG", 10)
 
 
 @pytest.fixture(scope="module")

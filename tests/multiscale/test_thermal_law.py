@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from atomistic.network_file import NetworkFileError
 from fem.c_function import NoCFunction
 from fem.law import InadmissibleDeformation, ShapeError, check_response
-from multiscale import kernel
-from multiscale.law_fields import InvalidLaw, NoUncertainty, UnknownState
-from multiscale.orbit_network import OrbitLaw
-from multiscale.strain import tangent as tangent_of
-from multiscale.symmetry import GENERATORS, PointGroup
-from multiscale.thermal_error import parameters_of, standard_error, with_parameters
-from multiscale.thermal_law import ThermalLaw
-from multiscale.thermal_state import InvalidTemperature
+from multiscale.laws import kernel
+from multiscale.laws.fields import InvalidLaw, NoUncertainty, UnknownState
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.laws.strain import tangent as tangent_of
+from multiscale.symmetry.point_group import GENERATORS, PointGroup
+from multiscale.thermal.law import ThermalLaw
+from multiscale.thermal.standard_error import parameters_of, standard_error, with_parameters
+from multiscale.thermal.temperature import InvalidTemperature
 
 from .random_laws import random_law, random_rotations, random_strains
 from .random_thermal_laws import random_thermal_law

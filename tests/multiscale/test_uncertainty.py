@@ -8,16 +8,16 @@ import pytest
 from scipy.stats import spearmanr
 
 from atomistic.network_file import NetworkFileError
-from multiscale.dataset import StressStrainData
-from multiscale.design import informative_design, strain_design
-from multiscale.fitting import fit_orbit_law, law_of, least_squares_problem
-from multiscale.law_fields import NoUncertainty
-from multiscale.levenberg_marquardt import levenberg_marquardt
-from multiscale.orbit_fit import OrbitFit
-from multiscale.orbit_network import OrbitLaw
-from multiscale.reference_state import ReferenceState
-from multiscale.symmetry import PointGroup
-from multiscale.uncertainty import DEVIATIONS, InvalidUncertainty, Uncertainty
+from multiscale.data.dataset import StressStrainData
+from multiscale.fits.levenberg_marquardt import levenberg_marquardt
+from multiscale.fits.orbit_law import fit_orbit_law, law_of, least_squares_problem
+from multiscale.fits.orbit_least_squares import OrbitFit
+from multiscale.laws.fields import NoUncertainty
+from multiscale.laws.orbit_network import OrbitLaw
+from multiscale.laws.reference_state import ReferenceState
+from multiscale.sampling.design import informative_design, strain_design
+from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.uncertainty import DEVIATIONS, InvalidUncertainty, Uncertainty
 
 from .random_laws import random_law, random_rotations
 from .stillinger_weber import silicon_data

@@ -18,8 +18,10 @@ from scipy.linalg import expm
 
 import atomistic
 
-MELTS = {4: (8,) * 15, 5: (8,) * 10 + (64,)}
+MELTS = {4: (8,) * 15, 5: (8,) * 10 + (64,), 6: (8,) * 80}
 """Atoms of each cell that is melted, by round; of rounds 1 to 3 only the snapshots are left (README.md)."""
+TRAINING_ONLY = 6
+"""From this round on every structure is for training: the test split stays as it is, so that potentials can be compared."""
 SLABS = 5
 """Surfaces that are heated in a round."""
 TIMESTEP = 2.0
@@ -90,7 +92,7 @@ def follow(
     for group, steps, start, end in stages:
         snapshot, whole = advance(atoms, generator, steps, start, end)
         if snapshot is not None and (group or not whole):
-            snapshot.info = {"group": group or stages[1][0], "split": split(run), "round": number}
+            snapshot.info = {"group": group or stages[1][0], "split": split(run) if number < TRAINING_ONLY else "train", "round": number}
             kept.append(snapshot)
         print(f"run {run}, {group}: {'whole' if whole else 'stopped'} at {atoms.get_temperature():.0f} K", flush=True)
         if not whole:

@@ -13,8 +13,8 @@ from generate import HERE, write_atomically
 
 import atomistic
 from atomistic.espresso import PlaneWaves
-from multiscale.recorded import RecordedReference
-from multiscale.sampling import crystal_record
+from multiscale.data.recorded import RecordedReference
+from multiscale.sampling.relaxed_states import crystal_record
 
 LOG_STRAINS = np.linspace(-0.06, 0.06, 9)
 

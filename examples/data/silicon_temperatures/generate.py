@@ -18,7 +18,7 @@ from ase.calculators.calculator import Calculator
 import atomistic
 import multiscale
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA as GPA
-from multiscale.sampling import crystal_from_record
+from multiscale.sampling.relaxed_states import crystal_from_record
 
 HERE = Path(__file__).parent
 MAX_STRAIN = 0.04

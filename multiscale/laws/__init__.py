@@ -1,0 +1,1 @@
+"""Hyperelastic potentials: their networks, closed forms, C kernel and files."""

@@ -1,0 +1,1 @@
+"""Tests of a testing machine: specimens, predictions, the ranking of candidate laws."""

@@ -1,0 +1,1 @@
+"""Material symmetry: point groups, infinite groups, their invariants."""

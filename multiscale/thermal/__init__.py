@@ -1,0 +1,1 @@
+"""Free energies of strain and temperature: states from dynamics, their law, its fit, thermal expansion."""

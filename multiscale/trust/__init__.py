@@ -1,0 +1,1 @@
+"""Where a law holds: domain, error bars, ellipticity, limits."""
