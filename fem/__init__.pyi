@@ -1,18 +1,25 @@
 from . import laws
 from .c_function import CFunction, NoCFunction
+from .checkpoint import CheckpointError
 from .conditions import ConditionError
 from .equilibrium import ResidualStagnated
 from .law import InadmissibleDeformation, Law, Response, ShapeError, check_deformation_gradient
-from .load_stepping import LoadNotConverged, LoadStep
+from .law_check import InconsistentLaw
+from .load_step import LoadStep
+from .load_stepping import LoadNotConverged
 from .material import LawFailed
 from .mesh import Mesh, MeshError, MeshNameError, read_mesh
+from .probes import PointOutside
+from .progress import progress_line
 from .solid import Solid
 from .solution import PointData, Solution
 
 __all__ = [
     "CFunction",
+    "CheckpointError",
     "ConditionError",
     "InadmissibleDeformation",
+    "InconsistentLaw",
     "Law",
     "LawFailed",
     "LoadNotConverged",
@@ -22,6 +29,7 @@ __all__ = [
     "MeshNameError",
     "NoCFunction",
     "PointData",
+    "PointOutside",
     "ResidualStagnated",
     "Response",
     "ShapeError",
@@ -29,5 +37,6 @@ __all__ = [
     "Solution",
     "check_deformation_gradient",
     "laws",
+    "progress_line",
     "read_mesh",
 ]

@@ -1,44 +1,57 @@
-"""Boundary conditions: which displacement components are prescribed where, and which surfaces carry a dead traction."""
+"""What supports and loads have in common: named surfaces, checked components, and how they grow with the load factor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
-from mpi4py import MPI  # isort: skip
+from mpi4py import MPI  # isort: skip  # noqa: F401
 
 import numpy as np
 import ufl
 from dolfinx import fem as dfem
 from dolfinx.mesh import exterior_facet_indices
-from jaxtyping import Float
-from petsc4py import PETSc
 
 from fem.mesh import Mesh
+
+Schedule = Callable[[float], float]
+"""The part of a full load, or of a full motion, which acts at a load factor; 0 at 0."""
+
+# of the differences which give rates: the error is 1e-12 for a schedule of size and curvature 1
+_INCREMENT = 1e-6
 
 
 class ConditionError(ValueError):
     """Boundary conditions which define no problem: contradictory, of the wrong size, or leaving the body loose."""
 
 
-Field = Callable[[Float[np.ndarray, "3 n"]], Float[np.ndarray, "gdim n"]]
-"""A displacement as a function of the undeformed positions X."""
+def proportional(load_factor: float) -> float:
+    """The schedule of whoever names no other: as much of the full load as the load factor says."""
+    return load_factor
 
 
-@dataclass(frozen=True)
-class Support:
-    """Displacement components prescribed on a surface, at full load; None leaves a component free."""
+def checked_schedule(schedule: Schedule | None, what: str) -> Schedule:
+    """The schedule, or the proportional one for None.
 
-    surface: str
-    displacement: tuple[float | None, ...] | Field
+    Raises:
+        ConditionError: it does not start from zero, as the undeformed body does, or is no finite number at 1.
+    """
+    if schedule is None:
+        return proportional
+    start, end = float(schedule(0.0)), float(schedule(1.0))
+    if start != 0.0 or not np.isfinite(end):
+        raise ConditionError(
+            f"the schedule of {what} is {start:g} at load factor 0 and {end:g} at 1, expected 0 (the undeformed body carries "
+            "nothing) and a finite number"
+        )
+    return schedule
 
 
-@dataclass(frozen=True)
-class Traction:
-    """Dead traction on a surface: force per reference area, in the law's stress unit, at full load."""
-
-    surface: str
-    traction: tuple[float, ...]
+def rate(schedule: Schedule, load_factor: float) -> float:
+    """Derivative of a schedule by central differences."""
+    if schedule is proportional:
+        return 1.0
+    ahead, behind = schedule(load_factor + _INCREMENT), schedule(load_factor - _INCREMENT)
+    return float(ahead - behind) / (2.0 * _INCREMENT)
 
 
 def checked_vector(values: Sequence[float | None], dimension: int, what: str) -> tuple[float | None, ...]:
@@ -51,6 +64,14 @@ def checked_vector(values: Sequence[float | None], dimension: int, what: str) ->
     return checked
 
 
+def checked_numbers(values: Sequence[float], dimension: int, what: str) -> tuple[float, ...]:
+    """As `checked_vector`, where no component may be left out."""
+    numbers = checked_vector(values, dimension, what)
+    if any(v is None for v in numbers):
+        raise ConditionError(f"{what} is {tuple(values)}, expected numbers")
+    return tuple(v for v in numbers if v is not None)
+
+
 def normal_axis(mesh: Mesh, surface: str) -> int:
     """The coordinate axis normal to a plane surface. Collective.
 
@@ -59,7 +80,7 @@ def normal_axis(mesh: Mesh, surface: str) -> int:
     """
     n = ufl.FacetNormal(mesh.domain)
     ds = facet_measure(mesh, surface)
-    square = [float(_integral(mesh, n[i] * n[i] * ds)) for i in range(mesh.domain.geometry.dim)]
+    square = [_integral(mesh, n[i] * n[i] * ds) for i in range(mesh.domain.geometry.dim)]
     axis = int(np.argmax(square))
     share = square[axis] / sum(square)
     if share < 1.0 - 1e-10:
@@ -70,152 +91,46 @@ def normal_axis(mesh: Mesh, surface: str) -> int:
     return axis
 
 
+def centroid(mesh: Mesh, surface: str) -> tuple[float, float, float]:
+    """Centre of area of an undeformed surface, padded to three coordinates. Collective."""
+    X = ufl.SpatialCoordinate(mesh.domain)
+    ds = facet_measure(mesh, surface)
+    area = _integral(mesh, dfem.Constant(mesh.domain, 1.0) * ds)
+    centre = [_integral(mesh, X[i] * ds) / area for i in range(mesh.domain.geometry.dim)]
+    return tuple((*centre, 0.0, 0.0)[:3])  # type: ignore[return-value]
+
+
 def _integral(mesh: Mesh, form: ufl.Form) -> float:
     return float(mesh.domain.comm.allreduce(dfem.assemble_scalar(dfem.form(form))))
 
 
-class Supports:
-    """The prescribed displacements of a body, scaled together by the load factor. Collective.
-
-    Attributes:
-        conditions: for dolfinx.
-
-    Raises:
-        ConditionError: no support at all; two supports which prescribe different values at one node; or supports which
-            leave a rigid motion free.
-    """
-
-    def __init__(self, mesh: Mesh, space: dfem.FunctionSpace, supports: Sequence[Support]) -> None:
-        if not supports:
-            raise ConditionError(
-                "no surface is supported: the body would fly away; add clamp(...), symmetry(...) or prescribe(...)"
-            )
-        self._space = space
-        self._comm = mesh.domain.comm
-        # full values of all nodes of this rank, NaN where a component is free
-        self._prescribed = np.full((len(space.tabulate_dof_coordinates()), space.dofmap.bs), np.nan)
-        conflicts = [self._add(mesh, support) for support in supports]
-        for conflict in (c for of_rank in self._comm.allgather(conflicts) for c in of_rank if c):
-            raise ConditionError(conflict)
-        self._check_rigid_motions(mesh)
-        self._largest = self._comm.allreduce(float(np.nanmax(np.abs(self._prescribed), initial=0.0)), MPI.MAX)
-        self._factor = 0.0
-        self.conditions, self._values = [], []
-        for i in range(space.dofmap.bs):
-            component, dofs = space.sub(i).collapse()
-            dofs = np.asarray(dofs, dtype=np.int32).reshape(-1)
-            full = self._prescribed.reshape(-1)[dofs]
-            held = np.flatnonzero(~np.isnan(full)).astype(np.int32)
-            held = held[np.argsort(dofs[held])]  # dolfinx counts the owned ones on sorted numbers
-            value = dfem.Function(component)
-            self.conditions.append(dfem.dirichletbc(value, [dofs[held], held], space.sub(i)))
-            self._values.append((value, np.nan_to_num(full)))
-
-    def set_load_factor(self, factor: float) -> None:
-        """Prescribe `factor` times the full values."""
-        self._factor = factor
-        for value, full in self._values:
-            value.x.array[:] = factor * full
-
-    def reached(self, x: PETSc.Vec) -> bool:
-        """Whether the vector has the prescribed values already, to round-off. Collective."""
-        wanted = self._factor * self._prescribed.reshape(-1)[: x.local_size]
-        gap = float(np.nanmax(np.abs(x.array_r - wanted), initial=0.0))
-        return bool(self._comm.allreduce(gap, MPI.MAX) <= 1e-12 * self._factor * self._largest)
-
-    def _add(self, mesh: Mesh, support: Support) -> str:
-        """Enter one support; returns what it contradicts, "" if nothing. Collective."""
-        facets = mesh.facets(support.surface)
-        nodes = dfem.locate_dofs_topological(self._space, mesh.domain.topology.dim - 1, facets)
-        bs = self._space.dofmap.bs
-        if callable(support.displacement):
-            X = self._space.tabulate_dof_coordinates()[nodes].T
-            values = np.asarray(support.displacement(X), dtype=np.float64)
-            if values.shape != (bs, len(nodes)) or not np.isfinite(values).all():
-                return (
-                    f"the displacement function of surface {support.surface!r} returned shape {values.shape}, expected "
-                    f"{(bs, len(nodes))} with finite numbers"
-                )
-        else:
-            values = np.array([[np.nan if v is None else v] for v in support.displacement]) * np.ones(len(nodes))
-        before = self._prescribed[nodes]
-        clash = np.argwhere(np.abs(before - values.T) > 1e-12 * np.maximum(np.abs(before), np.abs(values.T)))
-        self._prescribed[nodes] = np.where(np.isnan(values.T), before, values.T)
-        if not len(clash):
-            return ""
-        node, i = clash[0]
-        return (
-            f"surface {support.surface!r} prescribes u_{'xyz'[i]} = {values[i, node]} at a node where another support "
-            f"prescribes {before[node, i]}"
-        )
-
-    def _check_rigid_motions(self, mesh: Mesh) -> None:
-        """Refuse supports under which some rigid motion costs nothing: the tangent would be singular."""
-        comm, dimension = self._comm, mesh.domain.geometry.dim
-        owned = self._space.dofmap.index_map.size_local
-        X = self._space.tabulate_dof_coordinates()[:owned]
-        count = comm.allreduce(len(X))
-        X = X - comm.allreduce(X.sum(axis=0)) / count
-        X /= np.sqrt(comm.allreduce(float((X * X).sum())) / count)
-        motions = rigid_motions(X, dimension) * ~np.isnan(self._prescribed[:owned, :, None])
-        gram = comm.allreduce(np.einsum("nim,nil->ml", motions, motions))
-        values, vectors = np.linalg.eigh(gram)
-        if values[0] <= 1e-10 * values[-1]:
-            free = int(np.argmax(np.abs(vectors[:, 0])))
-            names = _RIGID[dimension]
-            raise ConditionError(
-                f"the supports leave a rigid motion free (mostly: {names[free]}); hold it by another clamp(...), "
-                "symmetry(...) or prescribe(...)"
-            )
-
-
-_RIGID = {
-    2: ("translation along x", "translation along y", "rotation about z"),
-    3: (
-        "translation along x",
-        "translation along y",
-        "translation along z",
-        "rotation about x",
-        "rotation about y",
-        "rotation about z",
-    ),
-}
-
-
-def rigid_motions(X: Float[np.ndarray, "n 3"], dimension: int) -> Float[np.ndarray, "n d m"]:
-    """Small rigid motions at the points X: d translations, then rotations (one in the plane, three in space)."""
-    modes = np.zeros((len(X), dimension, len(_RIGID[dimension])))
-    modes[:, range(dimension), range(dimension)] = 1.0
-    axes = np.eye(3)[2:] if dimension == 2 else np.eye(3)
-    for m, axis in enumerate(axes):
-        modes[:, :, dimension + m] = np.cross(axis, X)[:, :dimension]
-    return modes
-
-
-def external_forces(space: dfem.FunctionSpace, mesh: Mesh, tractions: Sequence[Traction]) -> list[dfem.Form]:
-    """int t . v dA over each loaded surface, at full load."""
-    v = ufl.TestFunction(space)
-    forms = []
-    for load in tractions:
-        t = dfem.Constant(mesh.domain, np.asarray(load.traction, dtype=np.float64))
-        forms.append(dfem.form(ufl.inner(t, v) * facet_measure(mesh, load.surface)))
-    return forms
-
-
 def facet_measure(mesh: Mesh, surface: str) -> ufl.Measure:
-    """ds over a named surface. Collective.
+    """ds over a named surface; see `facet_measures`."""
+    return facet_measures(mesh, [surface])[surface]
+
+
+def facet_measures(mesh: Mesh, surfaces: Iterable[str]) -> dict[str, ufl.Measure]:
+    """ds over named surfaces, of one family, so that one form may integrate over several. Collective.
 
     Raises:
-        ConditionError: part of the surface lies inside the body, where a traction would act on nothing.
+        ConditionError: part of a surface lies inside the body, where a traction would act on nothing.
     """
     topology = mesh.domain.topology
     topology.create_connectivity(topology.dim - 1, topology.dim)
     topology.create_connectivity(topology.dim, topology.dim - 1)
-    facets = mesh.facets(surface)
-    owned = facets[facets < topology.index_map(topology.dim - 1).size_local]
-    outside = np.intersect1d(owned, exterior_facet_indices(topology)).astype(np.int32)
-    inside = mesh.domain.comm.allreduce(owned.size - outside.size)
-    if inside:
-        raise ConditionError(f"{inside} facets of surface {surface!r} lie inside the body, expected a boundary surface")
-    entities = dfem.compute_integration_domains(dfem.IntegralType.exterior_facet, topology, outside)
-    return ufl.Measure("ds", domain=mesh.domain, subdomain_data=[(1, entities)], subdomain_id=1)
+    exterior = exterior_facet_indices(topology)
+    names = list(dict.fromkeys(surfaces))
+    entities = []
+    for number, surface in enumerate(names):
+        facets = mesh.facets(surface)
+        owned = facets[facets < topology.index_map(topology.dim - 1).size_local]
+        outside = np.intersect1d(owned, exterior).astype(np.int32)
+        inside = mesh.domain.comm.allreduce(owned.size - outside.size)
+        if inside:
+            raise ConditionError(
+                f"{inside} facets of surface {surface!r} lie inside the body, expected a boundary surface"
+            )
+        domains = dfem.compute_integration_domains(dfem.IntegralType.exterior_facet, topology, outside)
+        entities.append((number, domains))
+    ds = ufl.Measure("ds", domain=mesh.domain, subdomain_data=entities)
+    return {surface: ds(number) for number, surface in enumerate(names)}

@@ -2,8 +2,8 @@
 
 Find u with its prescribed components such that for all admissible v
 
-    R(u; v) = int P(I + grad u) : grad v dV  -  load_factor * int t . v dA  =  0,
-    K(u; v, du) = int grad v : A : grad du dV.
+    R(u; v) = int P(I + grad u) : grad v dV  -  (work of the loads, see `fem.loads`)  =  0,
+    K(u; v, du) = int grad v : A : grad du dV  -  (its derivative by u).
 
 SNES does the Newton steps; how far to go along each is decided by `fem.line_search` before SNES takes it, on numbers
 which all ranks share: one decision, no deadlock, also when the law cannot be evaluated on one rank only.
@@ -21,28 +21,22 @@ from mpi4py import MPI  # isort: skip
 
 import dolfinx.fem.petsc as petsc_fem
 import numpy as np
-import ufl
 from dolfinx import fem as dfem
+from jaxtyping import Float
 from petsc4py import PETSc
 
-from fem.conditions import Supports, Traction, external_forces
-from fem.law import Law
-from fem.line_search import Trial, step_length
-from fem.material import LawFailed, Material
-from fem.mesh import Mesh
-from fem.quadrature import Quadrature
+from fem.line_search import ANY_STEP, RESIDUAL_ONLY, Trial, step_length
+from fem.linear_solver import solver_options, tell_rigid_motions
+from fem.loads import Load, Loads
+from fem.material import LawFailed
+from fem.supports import Supports
+from fem.weak_form import WeakForm
 
-# LU although the tangent is symmetric: MUMPS' LDL^T does half the operations, but took 0.94 s against 0.80 s at 39,000 and
-# 5.0 s against 3.0 s at 85,000 unknowns (one core, MUMPS and OpenBLAS of the dolfinx-solver-real wheel).
-DEFAULT_OPTIONS: Mapping[str, object] = {
+NEWTON: Mapping[str, object] = {
     "snes_type": "newtonls",
     "snes_linesearch_type": "basic",  # of what `fem.line_search` leaves of the step
     "snes_max_it": 25,
-    "ksp_type": "preonly",
-    "pc_type": "lu",
-    "pc_factor_mat_solver_type": "mumps",
 }
-
 
 # A residual this small beside the nodal forces which gets no better is as good as the law's stress allows.
 _STAGNANT = 1e-6
@@ -62,6 +56,7 @@ class Attempt:
         residuals: |R| before the first iteration and after each, with prescribed values counted as residuals.
         reason: PETSc's name for the outcome, what is left of the residual, and the law's objection if that was it.
         stagnated: converged to the floor of the law's noise only, see `Equilibrium`.
+        linear_iterations: of the linear solver, all Newton iterations together.
     """
 
     converged: bool
@@ -69,10 +64,31 @@ class Attempt:
     residuals: tuple[float, ...]
     reason: str
     stagnated: bool = False
+    linear_iterations: int = 0
+
+
+@dataclass(frozen=True)
+class Look:
+    """A displacement and load factor, in equilibrium or not.
+
+    Attributes:
+        residual: |R|, with prescribed values counted as residuals.
+        balanced: whether that is as good as equilibrium.
+    """
+
+    residual: float
+    balanced: bool
 
 
 class Equilibrium:
     """The discrete problem of a body: forms, matrix, solver and the present displacement.
+
+    Attributes:
+        mesh: the body's.
+        displacement: u at present.
+        material: the law at the quadrature points.
+        loads: what acts besides the supports.
+        objection: of the law to the last displacement which it rejected.
 
     Convergence is |R| <= tolerance * |nodal forces| where the nodal forces are the larger of the applied ones and
     the internal ones including reactions, or |R| at the level of round-off. A law with noise in its stress may never
@@ -80,9 +96,8 @@ class Equilibrium:
     converged, with the warning ResidualStagnated.
 
     Args:
-        mesh, law, space: the body.
-        quadrature_degree: of the volume integrals.
-        supports, tractions: the loads at load factor 1.
+        weak: the body, its law and what it resists.
+        supports, loads: what holds and what loads the body.
         tolerance: relative, of the residual.
         petsc_options_prefix: of the SNES, ends in "_"; options of the user's under it win over the defaults.
         petsc_options: further PETSc options, over the defaults.
@@ -90,12 +105,9 @@ class Equilibrium:
 
     def __init__(
         self,
-        mesh: Mesh,
-        law: Law,
-        space: dfem.FunctionSpace,
-        quadrature_degree: int,
+        weak: WeakForm,
         supports: Supports,
-        tractions: Sequence[Traction],
+        loads: Sequence[Load],
         *,
         petsc_options_prefix: str,
         tolerance: float = 1e-10,
@@ -103,51 +115,49 @@ class Equilibrium:
     ) -> None:
         if not petsc_options_prefix.endswith("_"):
             raise ValueError(f"petsc_options_prefix is {petsc_options_prefix!r}, expected it to end in '_'")
-        self.displacement = dfem.Function(space, name="displacement")
-        self.material = Material(law, self.displacement, Quadrature(mesh.domain, quadrature_degree))
+        self.mesh, self.displacement, self.material = weak.mesh, weak.displacement, weak.material
+        space = self.displacement.function_space
         self.assembly_seconds = self.newton_seconds = 0.0
-        self._comm = mesh.domain.comm
+        self._comm = weak.mesh.domain.comm
         self._supports = supports
         self._tolerance = tolerance
-        self._load_factor = 0.0
 
-        P, A, dx = self.material.first_piola, self.material.tangent, self.material.quadrature.measure
-        v, du = ufl.TestFunction(space), ufl.TrialFunction(space)
-        i, J, k, L = ufl.indices(4)
-        stress_change = ufl.as_tensor(A[i, J, k, L] * ufl.grad(du)[k, L], (i, J))
-        self._internal = dfem.form(ufl.inner(P, ufl.grad(v)) * dx)
-        self._tangent = dfem.form(ufl.inner(stress_change, ufl.grad(v)) * dx)
-
-        self._matrix = petsc_fem.create_matrix(self._tangent)
-        self._vectors = [petsc_fem.create_vector(space) for _ in range(6)]
-        self._residual, self._x, self._external, self._lift, self._x_trial, self._f_trial = self._vectors
-        _assemble(self._external, *external_forces(space, mesh, tractions))
-        self._applied_force = self._external.norm()
+        self._weak = weak
+        self.loads = Loads(weak.mesh, self.displacement, loads)
+        self._matrix = petsc_fem.create_matrix(weak.tangents[0])
+        tell_rigid_motions(self._matrix, space)
+        self._vectors = [petsc_fem.create_vector(space) for _ in range(5)]
+        self._residual, self._x, self._lift, self._x_trial, self._f_trial = self._vectors
         self._nodal_force = 0.0
         self._supported = False
         self._stuck = self._stagnated = False
-        self._objection = ""
+        self.objection = ""
         if not self.material.update():
             raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
         self._evaluated_at: np.ndarray | None = self._x.array_r.copy()
         self._round_off = self._round_off_level()
         self._residuals: list[float] = []
-        self._snes = self._create_snes(petsc_options_prefix, {**DEFAULT_OPTIONS, **(petsc_options or {})})
+        defaults = {**NEWTON, **solver_options(space, symmetric=self.loads.conservative)}
+        self._snes = self._create_snes(petsc_options_prefix, {**defaults, **(petsc_options or {})})
 
     def solve(self, load_factor: float) -> Attempt:
         """Newton from the present displacement to equilibrium at `load_factor`. Collective.
 
         On failure the displacement is whatever Newton left; the caller puts back what it had.
         """
-        self._load_factor = load_factor
-        self._supports.set_load_factor(load_factor)
+        self.set_load_factor(load_factor)
         self._residuals = []
         self._stuck = self._stagnated = False
-        self._objection = ""
+        self.objection = ""
         self._x.array[:] = self.displacement.x.array[: self._x.local_size]
         start = time.perf_counter()
         try:
             self._snes.solve(None, self._x)
+            if self._lost_definiteness():
+                # conjugate gradients cannot go on from here, and met no wrong step: the same Newton iteration by GMRES
+                self._snes.getKSP().setType("gmres")
+                self._residuals.pop()
+                self._snes.solve(None, self._x)
         except PETSc.Error as error:
             # what a callback raised (a law's mistake, an interrupt) is the news, not that PETSc passed it on
             raise error.__cause__ or error from None
@@ -159,7 +169,7 @@ class Equilibrium:
         left = f"{self._residuals[-1] / self._nodal_force:.1e}" if self._residuals and self._nodal_force > 0.0 else "0"
         if not converged:
             name += f", |R| {left} of the nodal forces, tolerance {self._tolerance:.1e}"
-            name += f" ({self._objection})" if self._objection else ""
+            name += f" ({self.objection})" if self.objection else ""
         elif self._stagnated and self._comm.rank == 0:
             warnings.warn(
                 f"|R| stagnates at {left} of the nodal forces, tolerance {self._tolerance:.1e}: taken as converged, the "
@@ -168,13 +178,105 @@ class Equilibrium:
                 stacklevel=2,
             )
         return Attempt(
-            converged, self._snes.getIterationNumber(), tuple(self._residuals), name, converged and self._stagnated
+            converged,
+            len(self._residuals) - 1,
+            tuple(self._residuals),
+            name,
+            converged and self._stagnated,
+            self._snes.getLinearSolveIterations(),
         )
+
+    def set_load_factor(self, load_factor: float) -> None:
+        """Let the loads and prescribed displacements of that load factor act. Collective."""
+        self._load_factor = load_factor
+        self._supports.set_load_factor(load_factor)
+        self.loads.set_load_factor(load_factor)
+
+    def owned(self) -> Float[np.ndarray, " n"]:
+        """The present displacement of the owned nodes, a copy."""
+        return np.array(self.displacement.x.array[: self._x.local_size])
+
+    def set_owned(self, displacement: Float[np.ndarray, " n"]) -> None:
+        """Change the displacement of the owned nodes, and of the ghosts with them. Collective."""
+        self.displacement.x.array[: self._x.local_size] = displacement
+        self.displacement.x.scatter_forward()
+
+    def look(self, displacement: Float[np.ndarray, " n"], load_factor: float) -> Look | None:
+        """Go to a displacement and load factor; None where the law cannot be evaluated (`objection`). Collective."""
+        self.set_load_factor(load_factor)
+        self._x.array[:] = displacement
+        self._compute_residual(self._snes, self._x, self._residual)
+        norm: Any = self._residual.norm()
+        if not np.isfinite(norm):
+            return None
+        self._show(self._x)
+        return Look(norm, self._supported and norm <= max(self._tolerance * self._nodal_force, self._round_off))
+
+    def directions(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]] | None:
+        """Where the last `look` was: K^-1 R, and K^-1 of minus the derivative of R by the load factor. Collective.
+
+        Motions of supports are part of both: minus the first is the Newton step at this load factor, the second the rate of the
+        displacement along the path. None where the linear solver fails.
+        """
+        self._compute_tangent(self._snes, self._x, self._matrix, self._matrix)
+        ksp = self._snes.getKSP()
+        ksp.setOperators(self._matrix)
+        found = []
+        for right_hand_side in (self._residual, self._path_rate()):
+            ksp.solve(right_hand_side, self._x_trial)
+            found.append(self._x_trial.array_r.copy())
+            finite = np.isfinite(self._x_trial.norm())
+            if not (finite and ksp.is_converged):
+                return None
+        return found[0], found[1]
+
+    def expect_indefinite(self) -> None:
+        """Prefer a linear solver for tangents which are not positive definite."""
+        ksp = self._snes.getKSP()
+        if ksp.getType() == "cg":
+            ksp.setType("gmres")
+
+    def _path_rate(self) -> Any:
+        """Derivative of the loads and of the prescribed displacements by the load factor, on free and on prescribed rows."""
+        rate, conditions = self._f_trial, self._supports.conditions
+        self.loads.rate(rate, self._load_factor)
+        self._supports.set_rate(self._load_factor)
+        with self._lift.localForm() as local:
+            local.set(0.0)
+        for form in self._tangents:
+            petsc_fem.apply_lifting(self._lift, [form], bcs=[conditions], alpha=1.0)
+        _add_ghosts(self._lift)
+        rate.axpy(1.0, self._lift)
+        petsc_fem.set_bc(rate, conditions)
+        self._supports.set_load_factor(self._load_factor)
+        return rate
+
+    def nodal_forces(self) -> tuple[np.ndarray, dict[str, tuple[float, ...]]]:
+        """Forces of loads, springs and supports on the owned unknowns, and the supports' resultants, at the last solution. Collective."""
+        with self._lift.localForm() as local:
+            local.set(0.0)
+        self.loads.add_forces(self._lift)
+        external = self._lift.array_r.copy()
+        _assemble(self._lift, self._weak.internal)
+        reactions = np.where(self._supports.held(), self._lift.array_r - external, 0.0)
+        return external + reactions, self._supports.resultants(reactions)
 
     def destroy(self) -> None:
         """Free the PETSc objects. Collective, as PETSc wants it: hence not left to the garbage collector."""
-        for thing in (self._snes, self._matrix, *self._vectors):
+        for thing in (self._snes, self._matrix, self.loads, *self._vectors):
             thing.destroy()
+
+    @property
+    def _tangents(self) -> list[dfem.Form]:
+        """Whose sum is the tangent: of the law, and of the loads which follow the body."""
+        return self._weak.tangents if self.loads.tangent is None else [*self._weak.tangents, self.loads.tangent]
+
+    def _lost_definiteness(self) -> bool:
+        """Whether conjugate gradients met a tangent which is not positive definite."""
+        ksp = self._snes.getKSP()
+        reasons = PETSc.KSP.ConvergedReason
+        indefinite: tuple[Any, ...] = (reasons.DIVERGED_INDEFINITE_MAT, reasons.DIVERGED_INDEFINITE_PC)
+        return not self._snes.is_converged and ksp.getType() == "cg" and ksp.getConvergedReason() in indefinite
 
     def _create_snes(self, prefix: str, options: Mapping[str, object]) -> PETSc.SNES:
         snes = PETSc.SNES().create(self._comm)
@@ -209,7 +311,7 @@ class Equilibrium:
         if accepted:
             self._evaluated_at = x.array_r.copy()
         else:
-            self._objection = self.material.rejection
+            self.objection = self.material.rejection
         return accepted
 
     def _compute_residual(self, snes: PETSc.SNES, x: PETSc.Vec, f: PETSc.Vec) -> None:
@@ -217,16 +319,17 @@ class Equilibrium:
             f.set(np.nan)
             return
         start = time.perf_counter()
-        _assemble(f, self._internal)
-        self._nodal_force = max(f.norm(), self._load_factor * self._applied_force)
-        f.axpy(-self._load_factor, self._external)
+        _assemble(f, self._weak.internal)
+        self._nodal_force = max(f.norm(), self.loads.size())
+        self.loads.add_forces(f, -1.0)
         conditions = self._supports.conditions
         self._supported = self._supports.reached(x)
         if not self._supported:
             # The change of prescribed values still to come acts on the free rows through the tangent.
             with self._lift.localForm() as local:
                 local.set(0.0)
-            petsc_fem.apply_lifting(self._lift, [self._tangent], bcs=[conditions], x0=[x], alpha=-1.0)
+            for form in self._tangents:
+                petsc_fem.apply_lifting(self._lift, [form], bcs=[conditions], x0=[x], alpha=-1.0)
             _add_ghosts(self._lift)
             f.axpy(1.0, self._lift)
         petsc_fem.set_bc(f, conditions, x0=x, alpha=-1.0)
@@ -236,7 +339,9 @@ class Equilibrium:
         """Scale the step which SNES is about to subtract from x."""
         residual = self._snes.getFunction()[0]
         start = self._trial(x, residual)
-        slope = -residual.dot(step) if self._supported else np.nan
+        slope = -residual.dot(step) if self._supported else ANY_STEP
+        if self._supported and not self.loads.conservative:
+            slope = RESIDUAL_ONLY
 
         def trial(part: float) -> Trial:
             self._x_trial.waxpy(-part, step, x)
@@ -251,15 +356,16 @@ class Equilibrium:
         norm: Any = residual.norm()
         if not np.isfinite(norm):
             return Trial(np.nan, np.nan, np.nan)
-        stored, work = self.material.energy(), self._load_factor * float(self._external.dot(x))
+        stored, work = self.material.energy() + self.loads.stored(), self.loads.dead_work(x)
         return Trial(stored - work, abs(stored) + abs(work), norm)
 
     def _compute_tangent(self, snes: PETSc.SNES, x: PETSc.Vec, matrix: PETSc.Mat, preconditioner: PETSc.Mat) -> None:
         self._ask_law(x)
         start = time.perf_counter()
         self._matrix.zeroEntries()
-        petsc_fem.assemble_matrix(self._matrix, self._tangent, self._supports.conditions, diag=1.0)
-        self._matrix.assemble()
+        for form in self._tangents:
+            petsc_fem.assemble_matrix(self._matrix, form, self._supports.conditions, diag=1.0)
+            self._matrix.assemble()  # PETSc drops what is added after the ones of prescribed rows were inserted
         self.assembly_seconds += time.perf_counter() - start
 
     def _test_convergence(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:

@@ -16,6 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ANY_STEP = float("nan")
+"""In place of a slope: whatever the law can be evaluated at will do."""
+RESIDUAL_ONLY = float("inf")
+"""In place of a slope: there is no potential, |R| has to fall."""
+
 _SUFFICIENT = 1e-4  # part of the decrease promised by the slope
 _SHORTEST = 2.0**-12
 # |slope| = du . K . du: at this part of the energy, the step is 1e-4 of the displacement in the norm of energy
@@ -42,8 +47,8 @@ def step_length(start: Trial, slope: float, trial: Callable[[float], Trial]) -> 
 
     Args:
         start: where the step begins.
-        slope: d Pi along the step, R . du. NaN asks for nothing but that the law can be evaluated (while prescribed
-            displacements change, Pi may well rise). Positive slopes mean that the tangent is not positive definite:
+        slope: d Pi along the step, R . du; `ANY_STEP` while prescribed displacements change and Pi may well rise;
+            `RESIDUAL_ONLY` where there is no potential. Positive slopes mean that the tangent is not positive definite:
             there |R| has to fall instead.
         trial: evaluates the body at a part of the step.
     """

@@ -1,46 +1,22 @@
-"""From the undeformed body to the full load in steps, shortened where Newton fails and lengthened again after."""
+"""From a state in equilibrium to the full load in steps, shortened where Newton fails and lengthened where it is quick."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fem.equilibrium import Attempt, Equilibrium
+from fem.history import History
 
 if TYPE_CHECKING:
     from fem.solution import Solution
 
-Progress = Callable[[float, str], None]
-
 # A step shorter than this part of the asked one means that the load cannot be carried along this path.
 _SHORTEST = 2.0**-10
-
-
-@dataclass(frozen=True)
-class LoadStep:
-    """One converged load step.
-
-    Attributes:
-        load_factor: load reached, in (0, 1].
-        iterations: Newton iterations.
-        residuals: |R| before the first iteration and after each one.
-        energy: strain energy of the body.
-        seconds: wall time, failed attempts since the previous step included.
-        cut_backs: failed attempts since the previous step.
-        stagnated: the residual stopped at the noise of the law, above the tolerance (`fem.ResidualStagnated`).
-    """
-
-    load_factor: float
-    iterations: int
-    residuals: tuple[float, ...]
-    energy: float
-    seconds: float
-    cut_backs: int = 0
-    stagnated: bool = False
+# Newton iterations up to which the next step is twice as long, and from which it is shorter: extrapolation was good, or poor.
+_QUICK, _SLOW = 5, 10
 
 
 class LoadNotConverged(RuntimeError):
@@ -51,71 +27,88 @@ class LoadNotConverged(RuntimeError):
         solution: the body there.
     """
 
-    def __init__(self, load_factor: float, reason: str, solution: Solution) -> None:
+    def __init__(self, load_factor: float, reason: str, solution: Solution, checkpoint: str = "") -> None:
         self.load_factor, self.solution = load_factor, solution
+        kept = f" and in {checkpoint!r}" if checkpoint else ""
         super().__init__(
             f"no equilibrium found beyond {load_factor:.4g} of the load: {reason}. The last converged state is in "
-            "`.solution`. Try more load_steps, a smaller load, or a finer mesh where the body is distorted; a load past "
-            "the strength of the structure or of the material has no equilibrium"
+            f"`.solution`{kept}. Try more load_steps, a smaller load, or a finer mesh where the body is distorted; a load past "
+            "the strength of the structure or of the material has no equilibrium, and trace(...) follows what comes after it"
         )
 
 
-def follow_load(equilibrium: Equilibrium, load_steps: int, progress: Progress | None) -> tuple[list[LoadStep], str]:
-    """Solve at rising load factors up to 1. Collective.
+@dataclass
+class _Path:
+    """The states that the next one is extrapolated from, the last one at the end."""
 
-    A step starts from the two last states extrapolated (a straight path costs one iteration less), or, should the law
-    refuse that, from the last one.
+    loads: list[float]
+    states: list[np.ndarray]
+
+    def add(self, load: float, state: np.ndarray) -> None:
+        self.loads, self.states = [*self.loads[-2:], load], [*self.states[-2:], state]
+
+    def extrapolated(self, load: float) -> np.ndarray:
+        """The polynomial through the states, of second degree at most."""
+        value = np.zeros_like(self.states[0])
+        for i, state in enumerate(self.states):
+            others = [x for j, x in enumerate(self.loads) if j != i]
+            value += float(np.prod([(load - x) / (self.loads[i] - x) for x in others])) * state
+        return value
+
+
+def follow_load(equilibrium: Equilibrium, history: History, *, start: float, longest: float, first: float) -> str:
+    """Solve at rising load factors from `start`, where the present displacement is in equilibrium, up to 1. Collective.
+
+    A step starts from the last three states extrapolated, or, should the law refuse that, from the last one. It is twice as long as
+    the last one if that took five iterations or less, and half as long if it failed.
+
+    Args:
+        equilibrium: the problem.
+        history: takes down the converged steps.
+        start: load factor of the present state.
+        longest: no step is longer.
+        first: length of the first step.
 
     Returns:
-        The converged steps, and why it stopped: "" at full load. The displacement is that of the last converged step.
+        Why it stopped: "" at full load. The displacement is that of the last converged step.
     """
     u = equilibrium.displacement.x.array
-    loads, states = [0.0], [u.copy()]
-    steps: list[LoadStep] = []
-    longest = step = 1.0 / load_steps
-    cut_backs, start = 0, time.perf_counter()
-    while loads[-1] < 1.0:
+    path = _Path([start], [u.copy()])
+    step = min(first, longest)
+    shortest = _SHORTEST * step
+    failures = 0
+    while path.loads[-1] < 1.0:
+        load = path.loads[-1]
         # never leave a crumb for the last step
-        target = 1.0 if loads[-1] + 1.001 * step >= 1.0 else loads[-1] + step
-        attempt = _attempt(equilibrium, loads, states, target)
+        target = 1.0 if load + 1.001 * step >= 1.0 else load + step
+        attempt = _attempt(equilibrium, path, target)
         if attempt.converged:
-            loads, states = [loads[-1], target], [states[-1], u.copy()]
-            now = time.perf_counter()
-            energy = equilibrium.material.energy()
-            steps.append(
-                LoadStep(
-                    target,
-                    attempt.iterations,
-                    attempt.residuals,
-                    energy,
-                    now - start,
-                    cut_backs,
-                    attempt.stagnated,
-                )
-            )
-            if progress is not None:
-                progress(target, f"load {target:.3g}: {attempt.iterations} iterations, |R| {attempt.residuals[-1]:.1e}")
-            step = min(longest, 2.0 * step)
-            cut_backs, start = 0, now
+            path.add(target, u.copy())
+            history.record(target, attempt)
+            if attempt.iterations <= _QUICK:
+                step = min(longest, 2.0 * step)
+            elif attempt.iterations >= _SLOW:
+                step *= 0.5
+            failures = 0
         else:
-            cut_backs += 1
-            step = 0.5 * (target - loads[-1])
-            if step < _SHORTEST * longest:
-                u[:] = states[-1]
+            failures += 1
+            # the first failure may be bad luck, a second one means far too long
+            step = (0.5 if failures == 1 else 0.25) * (target - load)
+            if step < shortest:
+                u[:] = path.states[-1]
+                equilibrium.set_load_factor(load)
                 equilibrium.material.update()
-                return steps, attempt.reason
-            if progress is not None:
-                progress(loads[-1], f"load {target:.4g} failed ({attempt.reason}): trying {loads[-1] + step:.4g}")
-    return steps, ""
+                return attempt.reason
+            history.failed(target, attempt, load + step)
+    return ""
 
 
-def _attempt(equilibrium: Equilibrium, loads: list[float], states: list[np.ndarray], target: float) -> Attempt:
+def _attempt(equilibrium: Equilibrium, path: _Path, target: float) -> Attempt:
     u = equilibrium.displacement.x.array
-    if len(states) == 2:
-        ahead = (target - loads[1]) / (loads[1] - loads[0])
-        u[:] = states[1] + ahead * (states[1] - states[0])
+    if len(path.states) > 1:
+        u[:] = path.extrapolated(target)
         attempt = equilibrium.solve(target)
         if attempt.converged:
             return attempt
-    u[:] = states[-1]
+    u[:] = path.states[-1]
     return equilibrium.solve(target)

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mpi4py import MPI  # isort: skip  # noqa: F401
 
 import numpy as np
 from dolfinx import fem as dfem
 
-from fem.conditions import Field, Support, Supports, Traction, checked_vector, normal_axis
+from fem import supports as motions
+from fem.arc_length import Until, trace_path
+from fem.conditions import (
+    ConditionError,
+    Schedule,
+    centroid,
+    checked_numbers,
+    checked_schedule,
+    checked_vector,
+    normal_axis,
+)
+from fem.driver import Journey, travel
 from fem.equilibrium import Equilibrium
+from fem.history import History
 from fem.law import Law
-from fem.load_stepping import LoadNotConverged, Progress, follow_load
+from fem.load_stepping import follow_load
+from fem.loads import BodyForce, Foundation, Load, Pressure, Traction, spring_energies
 from fem.mesh import Mesh, MeshError
+from fem.progress import Progress, progress_line
 from fem.quadrature import default_quadrature_degree
 from fem.solution import Solution
+from fem.supports import Field, Motion, Support, Supports
+from fem.weak_form import WeakForm
 
 
 class Solid:
@@ -56,30 +73,92 @@ class Solid:
         )
         self._dimension = mesh.domain.geometry.dim
         self._supports: list[Support] = []
-        self._tractions: list[Traction] = []
+        self._loads: list[Load] = []
+        self._watched: dict[str, tuple[float, ...]] = {}
 
     def clamp(self, surface: str) -> None:
         """No displacement on the surface."""
         self.prescribe(surface, (0.0,) * self._dimension)
 
-    def prescribe(self, surface: str, displacement: Sequence[float | None] | Field) -> None:
+    def prescribe(
+        self, surface: str, displacement: Sequence[float | None] | Field, schedule: Schedule | None = None
+    ) -> None:
         """Displacement on the surface at full load.
 
         Args:
             surface: its name.
             displacement: the components, None leaves one free; or a function of the undeformed positions, X (3, n) ->
                 (dimension, n), as dolfinx interpolates.
+            schedule: load factor -> part of it; proportional when None.
 
         Raises:
             MeshNameError: the mesh has no such surface.
-            ConditionError: another number of components, or one which is not finite.
+            ConditionError: another number of components, or one which is not finite; a schedule which does not start at 0.
+        """
+        what = f"the displacement of {surface!r}"
+        self.mesh.facets(surface)
+        part = checked_schedule(schedule, what)
+        if callable(displacement):
+            motion = motions.field(displacement, part)
+        else:
+            motion = motions.components(checked_vector(displacement, self._dimension, what), part)
+        self._supports.append(Support(surface, motion))
+
+    def move(self, surface: str, motion: Motion) -> None:
+        """A surface led along any path: motion(X, load_factor), X (3, n) -> (dimension, n), NaN where a component is free.
+
+        Raises MeshNameError; what is wrong with the motion is found by `solve`.
         """
         self.mesh.facets(surface)
-        if callable(displacement):
-            self._supports.append(Support(surface, displacement))
-            return
-        values = checked_vector(displacement, self._dimension, f"the displacement of {surface!r}")
-        self._supports.append(Support(surface, values))
+        self._supports.append(Support(surface, motion))
+
+    def rotate(
+        self,
+        surface: str,
+        angle: float,
+        axis: Sequence[float] = (0.0, 0.0, 1.0),
+        centre: Sequence[float] | None = None,
+        *,
+        along: float | None = 0.0,
+        schedule: Schedule | None = None,
+    ) -> None:
+        """A surface turned rigidly about an axis, by any number of turns.
+
+        Args:
+            surface: its name.
+            angle: at full load, in radians, right-handed about the axis.
+            axis: its direction; z in the plane.
+            centre: a point on it; the surface's centre of area when None.
+            along: displacement along the axis at full load; None leaves it free, for an axis along x, y or z.
+            schedule: load factor -> part of the rotation; proportional when None.
+
+        Raises:
+            MeshNameError: the mesh has no such surface.
+            ConditionError: an axis of length zero, out of the plane, or oblique where `along` is None.
+        """
+        self.mesh.facets(surface)
+        what = f"the rotation of {surface!r}"
+        direction = np.array(checked_numbers(axis, 3, f"the axis of {what}"))
+        if not direction.any() or (self._dimension == 2 and direction[:2].any()):
+            raise ConditionError(
+                f"the axis of {what} is {tuple(axis)}, expected a direction{' along z' * (self._dimension == 2)}"
+            )
+        if along is None and np.count_nonzero(direction) != 1:
+            raise ConditionError(
+                f"{what} leaves the displacement along {tuple(axis)} free, expected an axis along x, y or z"
+            )
+        if not np.isfinite(angle):
+            raise ConditionError(f"{what} is by {angle}, expected a finite angle")
+        at = centroid(self.mesh, surface) if centre is None else (*map(float, centre), 0.0)[:3]
+        turned = motions.rotation(
+            float(angle),
+            direction.tolist(),
+            checked_numbers(at, 3, f"the centre of {what}"),
+            along,
+            checked_schedule(schedule, what),
+            self._dimension,
+        )
+        self._supports.append(Support(surface, turned))
 
     def symmetry(self, surface: str) -> None:
         """A symmetry plane: no displacement normal to it.
@@ -90,22 +169,55 @@ class Solid:
         axis = normal_axis(self.mesh, surface)
         self.prescribe(surface, [0.0 if i == axis else None for i in range(self._dimension)])
 
-    def traction(self, surface: str, traction: Sequence[float]) -> None:
+    def traction(self, surface: str, traction: Sequence[float], schedule: Schedule | None = None) -> None:
         """Dead traction at full load: force per reference area, fixed direction, in the law's stress unit.
 
-        Several on one surface add up. Raises as `prescribe`.
+        Several loads on one surface add up. Raises as `prescribe`.
         """
         self.mesh.facets(surface)
-        values = checked_vector(traction, self._dimension, f"the traction on {surface!r}")
-        if any(v is None for v in values):
-            raise ValueError(f"the traction on {surface!r} is {tuple(traction)}, expected numbers")
-        self._tractions.append(Traction(surface, tuple(v for v in values if v is not None)))
+        what = f"the traction on {surface!r}"
+        values = checked_numbers(traction, self._dimension, what)
+        self._loads.append(Traction(surface, values, checked_schedule(schedule, what)))
+
+    def pressure(self, surface: str, pressure: float, schedule: Schedule | None = None) -> None:
+        """Follower pressure at full load: force per deformed area, onto the deformed surface, wherever it goes. Raises as `prescribe`."""
+        self.mesh.facets(surface)
+        what = f"the pressure on {surface!r}"
+        (value,) = checked_numbers((pressure,), 1, what)
+        self._loads.append(Pressure(surface, value, checked_schedule(schedule, what)))
+
+    def body_force(self, force: Sequence[float], schedule: Schedule | None = None) -> None:
+        """Dead force per reference volume at full load, weight say. Raises as `prescribe`."""
+        values = checked_numbers(force, self._dimension, "the body force")
+        self._loads.append(BodyForce(values, checked_schedule(schedule, "the body force")))
+
+    def foundation(self, surface: str, *, normal: float = 0.0, tangential: float = 0.0) -> None:
+        """Springs between a surface and the ground: stiffness per reference area, along the undeformed normal and across it.
+
+        Raises:
+            MeshNameError: the mesh has no such surface.
+            ConditionError: a stiffness which is negative or not finite, or none at all.
+        """
+        self.mesh.facets(surface)
+        if not (normal >= 0.0 and tangential >= 0.0 and 0.0 < normal + tangential < np.inf):
+            raise ConditionError(
+                f"the foundation of {surface!r} has stiffness {normal} along and {tangential} across its normal, expected "
+                "numbers of at least 0, not both 0"
+            )
+        self._loads.append(Foundation(surface, float(normal), float(tangential)))
+
+    def watch(self, name: str, point: Sequence[float]) -> None:
+        """Record the displacement of a point, given where it is undeformed, at each step: `LoadStep.probes[name]`."""
+        self._watched[name] = checked_numbers(point, self._dimension, f"the point {name!r}")
 
     def solve(
         self,
         load_steps: int = 1,
         *,
-        progress: Progress | None = None,
+        first_step: float | None = None,
+        start: Solution | str | Path | None = None,
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = progress_line,
         tolerance: float = 1e-10,
         petsc_options_prefix: str = "solid_",
         petsc_options: Mapping[str, object] | None = None,
@@ -113,41 +225,89 @@ class Solid:
         """Raise all loads and prescribed displacements together from zero to full, and find equilibrium.
 
         Args:
-            load_steps: number of equal steps; a step which fails is halved, and lengthened again later.
-            progress: called on rank 0 as progress(fraction, message) after each step.
+            load_steps: no step is longer than 1 / load_steps. A step which fails is shortened; steps grow again where Newton is quick.
+            first_step: of the load factor, 1 / load_steps when None.
+            start: a solution of the same mesh, or the file of a checkpoint, to go on from; the undeformed body when None.
+            checkpoint: file which holds the last converged step at any moment.
+            progress: called on rank 0 as progress(load factor, message) after each step; a line on a terminal unless told
+                otherwise, None for silence.
             tolerance: of the residual, relative to the nodal forces.
             petsc_options_prefix: ends in "_"; options under it, e.g. on the command line, win over the defaults.
-            petsc_options: for the SNES, without prefix, over the defaults (`fem.equilibrium.DEFAULT_OPTIONS`).
+            petsc_options: for the SNES, without prefix, over the defaults (`fem.equilibrium.NEWTON`, `fem.linear_solver`).
 
         Raises:
             ConditionError: supports which contradict each other or leave the body loose; a load on an inner surface.
             LoadNotConverged: the full load was not reached; it has the last converged solution.
             LawFailed: the law cannot be evaluated even in the undeformed state.
-            ShapeError, AsymmetricTangent: the law does not keep the protocol.
+            ShapeError, AsymmetricTangent, InconsistentLaw: the law does not keep the protocol.
+            CheckpointError: `start` is no checkpoint of this mesh and degree.
+            OSError: `checkpoint` cannot be written.
         """
         if not (isinstance(load_steps, (int, np.integer)) and load_steps > 0):
             raise ValueError(f"load_steps is {load_steps!r}, expected a whole number of at least 1")
+        longest = 1.0 / int(load_steps)
+        first = _checked_step("first_step", longest if first_step is None else first_step)
+
+        def follow(equilibrium: Equilibrium, history: History, load: float) -> str:
+            return follow_load(equilibrium, history, start=load, longest=longest, first=first)
+
+        equilibrium = self._equilibrium(tolerance, petsc_options_prefix, petsc_options)
+        return travel(equilibrium, Journey(start, checkpoint, self._watched, progress), follow)
+
+    def trace(
+        self,
+        steps: int = 100,
+        *,
+        first_step: float = 0.05,
+        longest_step: float = 1.0,
+        until: Until | None = None,
+        start: Solution | str | Path | None = None,
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = progress_line,
+        tolerance: float = 1e-10,
+        petsc_options_prefix: str = "solid_",
+        petsc_options: Mapping[str, object] | None = None,
+    ) -> Solution:
+        """Follow the path of equilibria by its length, past limit points, until the load factor has become 1 (see `fem.arc_length`).
+
+        Args:
+            steps: to do at most.
+            first_step: change of the load factor in the first step, about; later ones are as long as Newton likes.
+            longest_step: no step is longer than one which changes the load factor by this much at the first step's stiffness.
+            until: until(step) true ends the path after that `LoadStep`; it must be the same on all ranks.
+            start, checkpoint, progress, tolerance, petsc_options_prefix, petsc_options: as for `solve`.
+
+        Raises as `solve`; a path which ends before the load factor is 1, by `steps` or `until`, is no error.
+        """
+        if not (isinstance(steps, (int, np.integer)) and steps > 0):
+            raise ValueError(f"steps is {steps!r}, expected a whole number of at least 1")
+        first, longest = _checked_step("first_step", first_step), _checked_step("longest_step", longest_step)
+
+        def follow(equilibrium: Equilibrium, history: History, load: float) -> str:
+            return trace_path(
+                equilibrium, history, start=load, first=first, longest=longest, steps=int(steps), until=until
+            )
+
+        equilibrium = self._equilibrium(tolerance, petsc_options_prefix, petsc_options)
+        return travel(equilibrium, Journey(start, checkpoint, self._watched, progress), follow)
+
+    def _equilibrium(self, tolerance: float, prefix: str, options: Mapping[str, object] | None) -> Equilibrium:
         if not 0.0 < tolerance < 1.0:
             raise ValueError(f"tolerance is {tolerance!r}, expected between 0 and 1")
-        domain = self.mesh.domain
-        space = dfem.functionspace(domain, ("Lagrange", self.degree, (self._dimension,)))
-        supports = Supports(self.mesh, space, self._supports)
-        equilibrium = Equilibrium(
-            self.mesh,
-            self.law,
-            space,
-            self.quadrature_degree,
+        space = dfem.functionspace(self.mesh.domain, ("Lagrange", self.degree, (self._dimension,)))
+        springs = spring_energies(self.mesh, space, self._loads)
+        supports = Supports(self.mesh, space, self._supports, springs)
+        return Equilibrium(
+            WeakForm(self.mesh, self.law, space, self.quadrature_degree),
             supports,
-            self._tractions,
+            self._loads,
             tolerance=tolerance,
-            petsc_options_prefix=petsc_options_prefix,
-            petsc_options=petsc_options,
+            petsc_options_prefix=prefix,
+            petsc_options=options,
         )
-        try:
-            steps, obstacle = follow_load(equilibrium, int(load_steps), progress if domain.comm.rank == 0 else None)
-            solution = Solution.of(equilibrium, self.mesh, steps)
-        finally:
-            equilibrium.destroy()
-        if obstacle:
-            raise LoadNotConverged(solution.load_factor, obstacle, solution)
-        return solution
+
+
+def _checked_step(name: str, step: float) -> float:
+    if not 0.0 < step < np.inf:
+        raise ValueError(f"{name} is {step!r}, expected a positive part of the load")
+    return float(step)

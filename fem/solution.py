@@ -13,21 +13,18 @@ from mpi4py import MPI  # isort: skip  # noqa: F401
 import numpy as np
 import ufl
 from dolfinx import fem as dfem
-from dolfinx import geometry, la
+from dolfinx import la
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from fem.law import Response, ShapeError, determinant
-from fem.load_stepping import LoadStep
+from fem.law import Response, determinant
+from fem.load_step import LoadStep, write_curve
 from fem.material import Material
 from fem.mesh import Mesh
+from fem.probes import Probes
 
 if TYPE_CHECKING:
     from fem.equilibrium import Equilibrium
-
-
-class PointOutside(ValueError):
-    """A point asked for lies in no cell of the undeformed body."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +88,11 @@ class Solution:
     seconds: Mapping[str, float]
 
     @classmethod
-    def of(cls, equilibrium: Equilibrium, mesh: Mesh, steps: Sequence[LoadStep]) -> Solution:
+    def of(cls, equilibrium: Equilibrium, steps: Sequence[LoadStep]) -> Solution:
         """Take over the state of a solve."""
         law, assembly = equilibrium.material.seconds, equilibrium.assembly_seconds
         seconds = {"law": law, "assembly": assembly, "linear solve": equilibrium.newton_seconds - law - assembly}
-        return cls(equilibrium.displacement, tuple(steps), mesh, equilibrium.material, seconds)
+        return cls(equilibrium.displacement, tuple(steps), equilibrium.mesh, equilibrium.material, seconds)
 
     @property
     def load_factor(self) -> float:
@@ -106,6 +103,11 @@ class Solution:
     def energy(self) -> float:
         """Strain energy of the body, int W dV. Not collective."""
         return self.steps[-1].energy if self.steps else 0.0
+
+    @property
+    def work(self) -> float:
+        """Work done on the body on the way, see `LoadStep.work`. Not collective."""
+        return self.steps[-1].work if self.steps else 0.0
 
     @property
     def iterations(self) -> int:
@@ -141,29 +143,7 @@ class Solution:
         Raises:
             PointOutside: no cell contains the point.
         """
-        domain = self.mesh.domain
-        gdim = domain.geometry.dim
-        X = np.atleast_2d(np.asarray(points, dtype=np.float64))
-        if X.ndim != 2 or X.shape[1] != gdim:
-            raise ShapeError(f"points have shape {np.shape(points)}, expected (n, {gdim})")
-        padded = np.zeros((len(X), 3))
-        padded[:, :gdim] = X
-        size = float(np.ptp(domain.geometry.x, axis=0).max()) if domain.geometry.x.size else 0.0
-        tree = geometry.bb_tree(domain, domain.topology.dim, padding=1e-10 * size)
-        candidates = geometry.compute_collisions_points(tree, padded)
-        colliding = geometry.compute_colliding_cells(domain, candidates, padded)
-        here = np.array([len(colliding.links(i)) > 0 for i in range(len(X))], dtype=bool)
-        values = np.full((len(X), gdim), np.nan)
-        if here.any():
-            cells = np.array([colliding.links(i)[0] for i in np.flatnonzero(here)], dtype=np.int32)
-            values[here] = self.displacement.eval(padded[here], cells).reshape(-1, gdim)
-        # u is continuous: any rank which has the point may answer; the first does, so that all hear the same
-        answers = np.stack(domain.comm.allgather(values))
-        found = ~np.isnan(answers[:, :, 0])
-        if not found.any(axis=0).all():
-            outside = X[int(np.argmin(found.any(axis=0)))]
-            raise PointOutside(f"point {tuple(outside.tolist())} lies outside the undeformed body")
-        return answers[found.argmax(axis=0), np.arange(len(X))]
+        return Probes(self.mesh.domain, points).values(self.displacement)
 
     def resultant(self, surface: str) -> Float[np.ndarray, " gdim"]:
         """Force which the surroundings exert on the body at the nodes of a surface, int P : grad v summed over them.
@@ -194,6 +174,15 @@ class Solution:
         from fem.output import write_vtkhdf
 
         write_vtkhdf(self, Path(path))
+
+    def write_curve(self, path: str | Path) -> None:
+        """Write the load-displacement curve as CSV: a row for the undeformed body and for each step, with the load factor, iterations,
+        energy, work, the reaction of each support and the displacement of each point watched.
+
+        Raises:
+            OSError: it cannot be written; alike on all ranks.
+        """
+        write_curve(self.steps, Path(path), self.mesh.domain.comm)
 
     def plot(
         self, path: str | Path, field: str = "stress", *, magnify: float = 1.0, unit: str = "", title: str | None = None

@@ -244,7 +244,7 @@ def test_steps_are_cut_back_and_lengthened(monkeypatch: pytest.MonkeyPatch, cube
     assert loads[-1] == 1.0
     assert lengths.max() <= 0.25 + 1e-12
     assert lengths.min() < 0.1
-    assert lengths[-1] > 0.1  # grown again
+    assert lengths[np.argmin(lengths) :].max() > 0.1  # grown again
     assert sum(step.cut_backs for step in solution.steps) > 0
     undisturbed = loaded(cube, LAW).solve(load_steps=4)
     assert solution.energy == pytest.approx(undisturbed.energy, rel=1e-10)

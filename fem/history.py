@@ -1,0 +1,95 @@
+"""What a solve leaves behind as it goes: the record of each step, the checkpoint, the line on the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from mpi4py import MPI  # isort: skip  # noqa: F401
+
+from fem.checkpoint import Checkpoint
+from fem.equilibrium import Attempt, Equilibrium
+from fem.load_step import LoadStep
+from fem.probes import Probes
+from fem.progress import Progress, time_left
+
+
+class History:
+    """Collects the steps of one solve. Collective.
+
+    Args:
+        equilibrium: the problem; its present state is where the history goes on.
+        steps: which led to the present state.
+        load_factor: of the present state.
+        watched: points whose displacement is recorded, by name.
+        checkpoint: written after each step; None for none.
+        progress: called on rank 0; None for silence.
+
+    Attributes:
+        steps: converged so far.
+    """
+
+    def __init__(
+        self,
+        equilibrium: Equilibrium,
+        steps: Sequence[LoadStep] = (),
+        load_factor: float = 0.0,
+        watched: Mapping[str, Sequence[float]] | None = None,
+        checkpoint: Checkpoint | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.steps = list(steps)
+        self._equilibrium = equilibrium
+        self._comm = equilibrium.displacement.function_space.mesh.comm
+        self._names = list(watched or {})
+        domain = equilibrium.displacement.function_space.mesh
+        self._probes = Probes(domain, [watched[name] for name in self._names]) if watched else None
+        self._checkpoint = checkpoint
+        self._progress = progress if self._comm.rank == 0 else None
+        self._begun = self._last = time.perf_counter()
+        self._first_load = load_factor
+        # a state taken over from elsewhere has cost what it has stored
+        self._work = steps[-1].work if steps else equilibrium.material.energy()
+        self._cut_backs = 0
+        self._forces, _ = equilibrium.nodal_forces()
+        self._displacement = self._equilibrium.owned()
+
+    def record(self, load_factor: float, attempt: Attempt) -> LoadStep:
+        """Take down the present state, converged at that load factor."""
+        forces, reactions = self._equilibrium.nodal_forces()
+        displacement = self._equilibrium.owned()
+        increment = 0.5 * float((self._forces + forces) @ (displacement - self._displacement))
+        self._forces, self._displacement = forces, displacement
+        self._work += float(self._comm.allreduce(increment))
+        u = self._equilibrium.displacement
+        probed = {} if self._probes is None else dict(zip(self._names, self._probes.values(u).tolist(), strict=True))
+        now = time.perf_counter()
+        step = LoadStep(
+            load_factor=load_factor,
+            iterations=attempt.iterations,
+            residuals=attempt.residuals,
+            energy=self._equilibrium.material.energy(),
+            seconds=now - self._last,
+            cut_backs=self._cut_backs,
+            stagnated=attempt.stagnated,
+            work=self._work,
+            reactions=reactions,
+            probes={name: tuple(values) for name, values in probed.items()},
+        )
+        self.steps.append(step)
+        self._last, self._cut_backs = now, 0
+        if self._checkpoint is not None:
+            self._checkpoint.write(self.steps)
+        if self._progress is not None:
+            done = (load_factor - self._first_load) / (1.0 - self._first_load) if self._first_load < 1.0 else 1.0
+            left = time_left(done, now - self._begun)
+            message = f"load {load_factor:.4g}: {attempt.iterations} iterations, |R| {attempt.residuals[-1]:.1e}{left}"
+            self._progress(load_factor, message)
+        return step
+
+    def failed(self, load_factor: float, attempt: Attempt, next_factor: float) -> None:
+        """Count an attempt at that load factor which found no equilibrium."""
+        self._cut_backs += 1
+        if self._progress is not None:
+            reached = self.steps[-1].load_factor if self.steps else 0.0
+            self._progress(reached, f"load {load_factor:.4g} failed ({attempt.reason}): trying {next_factor:.4g}")
