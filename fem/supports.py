@@ -78,7 +78,7 @@ def rotation(
         dimension: components of u which are kept.
     """
     unit = np.asarray(axis, dtype=np.float64) / np.linalg.norm(axis)
-    W = np.cross(np.eye(3), unit).T
+    W = np.cross(unit, np.eye(3)).T
     origin = np.asarray(centre, dtype=np.float64)[:, None]
 
     def motion(X: Float[np.ndarray, "3 n"], load_factor: float) -> Float[np.ndarray, "gdim n"]:
@@ -194,7 +194,7 @@ class Supports:
         for support, nodes in zip(self._supports, self._nodes, strict=True):
             theirs = self._motion(support, nodes, factor).T
             before = values[nodes]
-            size = np.maximum(np.abs(before), np.abs(theirs))
+            size = np.nanmax(np.abs(np.concatenate([before, theirs])), initial=0.0)
             clash = np.argwhere(np.abs(before - theirs) > 1e-12 * size)
             if len(clash) and not contradiction:
                 node, i = clash[0]
