@@ -158,7 +158,7 @@ def _nodes(stored: Mapping[str, Mapping[str, np.ndarray]]) -> str:
 def _canonical_mesh(domain: Domain) -> tuple[Int[np.ndarray, " m"], str] | None:
     """An order of the cells (as ranks have them, one after the other) by their corners, and a fingerprint; None but on rank 0."""
     owned = domain.topology.index_map(domain.topology.dim).size_local
-    corners = domain.geometry.x[domain.geometry.dofmap[:owned]]
+    corners = domain.geometry.x[domain.geometry.dofmaps[0][:owned]]
     gathered = domain.comm.gather(corners)
     if gathered is None:
         return None
