@@ -123,7 +123,7 @@ class Equilibrium:
         self._tolerance = tolerance
 
         self._weak = weak
-        self.loads = Loads(weak.mesh, self.displacement, loads)
+        self.loads = Loads(weak.mesh, self.displacement, loads, weak.kind.width, weak.kind.stretch(self.displacement))
         self._matrix = petsc_fem.create_matrix(weak.tangents[0])
         tell_rigid_motions(self._matrix, space)
         self._vectors = [petsc_fem.create_vector(space) for _ in range(5)]
@@ -389,8 +389,7 @@ class Equilibrium:
 
     def _round_off_level(self) -> float:
         """|R| below which digits are noise: ten roundings of F (relative to 1), each times stiffness and nodal area."""
-        stiffness = float(np.max(np.abs(self.material.tangent.x.array), initial=0.0))
-        stiffness = self._comm.allreduce(stiffness, MPI.MAX)
+        stiffness = self.material.stiffness()
         volume = self.material.volume()
         d = self.displacement.function_space.mesh.geometry.dim
         nodes = self.displacement.function_space.dofmap.index_map.size_global

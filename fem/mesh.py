@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,31 +27,33 @@ class MeshError(ValueError):
 
 
 class MeshNameError(MeshError):
-    """A surface which the mesh does not have; lists those it has.
+    """A surface or volume which the mesh does not have; lists those it has.
 
     Attributes:
         name: the name asked for.
         present: the names of the mesh.
     """
 
-    def __init__(self, name: str, present: tuple[str, ...]) -> None:
+    def __init__(self, name: str, present: tuple[str, ...], what: str = "surface") -> None:
         self.name, self.present = name, present
         known = ", ".join(repr(p) for p in present) if present else "none"
-        super().__init__(f"the mesh has no surface named {name!r}; surfaces of this mesh: {known}")
+        super().__init__(f"the mesh has no {what} named {name!r}; {what}s of this mesh: {known}")
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """A dolfinx mesh and its named surfaces.
+    """A dolfinx mesh and its named surfaces and volumes.
 
     Attributes:
         domain: the dolfinx mesh, distributed over its communicator.
         surfaces: facets of each named surface: sorted indices local to this rank. Surfaces may overlap. Every rank
             has all names, also those of which it has no facet.
+        volumes: cells of each named part of the body, likewise (areas in the plane).
     """
 
     domain: dolfinx.mesh.Mesh
     surfaces: Mapping[str, Int[np.ndarray, " facets"]]
+    volumes: Mapping[str, Int[np.ndarray, " cells"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         cell = self.domain.topology.cell_name()
@@ -68,16 +70,18 @@ class Mesh:
         cls,
         domain: dolfinx.mesh.Mesh,
         surfaces: Mapping[str, Callable[[Float[np.ndarray, "3 n"]], np.ndarray]],
+        volumes: Mapping[str, Callable[[Float[np.ndarray, "3 n"]], np.ndarray]] | None = None,
     ) -> Mesh:
-        """Name surfaces of a dolfinx mesh by where they are.
+        """Name surfaces and volumes of a dolfinx mesh by where they are. Collective.
 
         Args:
             domain: any dolfinx mesh.
             surfaces: name -> marker; a boundary facet belongs to it when the marker is true at all its vertices, as in
                 `dolfinx.mesh.locate_entities_boundary`.
+            volumes: name -> marker; a cell belongs to it when the marker is true at its midpoint.
 
         Raises:
-            MeshError: a marker finds no boundary facet.
+            MeshError: a marker finds no boundary facet, or no cell.
         """
         dimension = domain.topology.dim - 1
         domain.topology.create_connectivity(dimension, dimension + 1)
@@ -88,13 +92,26 @@ class Mesh:
         for name, facets in found.items():
             if domain.comm.allreduce(facets.size) == 0:
                 raise MeshError(f"the marker of surface {name!r} is true on no boundary facet")
-        return cls(domain, found)
+        cells = domain.topology.index_map(domain.topology.dim)
+        local = np.arange(cells.size_local + cells.num_ghosts, dtype=np.int32)
+        middles = dolfinx.mesh.compute_midpoints(domain, domain.topology.dim, local).reshape(-1, 3).T
+        parts = {name: local[np.asarray(marker(middles), dtype=bool)] for name, marker in (volumes or {}).items()}
+        for name, part in parts.items():
+            if domain.comm.allreduce(part.size) == 0:
+                raise MeshError(f"the marker of volume {name!r} is true at the midpoint of no cell")
+        return cls(domain, found, parts)
 
     def facets(self, name: str) -> Int[np.ndarray, " facets"]:
         """Facets of the named surface on this rank; raises MeshNameError, alike on all ranks."""
         if name not in self.surfaces:
             raise MeshNameError(name, tuple(self.surfaces))
         return self.surfaces[name]
+
+    def cells(self, name: str) -> Int[np.ndarray, " cells"]:
+        """Cells of the named volume on this rank, ghosts included; raises MeshNameError, alike on all ranks."""
+        if name not in self.volumes:
+            raise MeshNameError(name, tuple(self.volumes), "volume")
+        return self.volumes[name]
 
 
 def read_mesh(path: str | Path, comm: MPI.Intracomm = MPI.COMM_WORLD) -> Mesh:
@@ -114,24 +131,32 @@ def read_mesh(path: str | Path, comm: MPI.Intracomm = MPI.COMM_WORLD) -> Mesh:
     path = Path(path)
     # Rank 0 alone reads and checks; the verdict is sent before anything collective starts, so nobody is left waiting.
     with _gmsh_session(comm.rank == 0) as gmsh:
-        verdict: tuple[str, int, dict[int, str]] = ("", 0, {})
+        verdict: tuple[str, int, list[tuple[int, int, str]]] = ("", 0, [])
         if comm.rank == 0:
             try:
                 verdict = ("", *_load(gmsh, path))
             except MeshError as error:
-                verdict = (str(error), 0, {})
+                verdict = (str(error), 0, [])
         message, dimension, names = comm.bcast(verdict)
         if message:
             raise MeshError(message)
         from dolfinx.io.gmsh import model_to_mesh
 
         data = model_to_mesh(gmsh.model if gmsh else None, comm, 0, gdim=dimension)
-    tags = data.facet_tags
-    surfaces: dict[str, np.ndarray] = {}
+    return Mesh(
+        data.mesh,
+        _entities(data.facet_tags, {tag: name for d, tag, name in names if d == dimension - 1}),
+        _entities(data.cell_tags, {tag: name for d, tag, name in names if d == dimension}),
+    )
+
+
+def _entities(tags: Any, names: Mapping[int, str]) -> dict[str, Int[np.ndarray, " n"]]:
+    """Indices of the tagged entities by name; several tags of one name come together."""
+    found: dict[str, np.ndarray] = {}
     for tag, name in sorted(names.items()):
-        facets = tags.find(tag) if tags is not None else np.empty(0, dtype=np.int32)
-        surfaces[name] = np.union1d(surfaces.get(name, facets), facets).astype(np.int32)
-    return Mesh(data.mesh, surfaces)
+        indices = tags.find(tag) if tags is not None else np.empty(0, dtype=np.int32)
+        found[name] = np.union1d(found.get(name, indices), indices).astype(np.int32)
+    return found
 
 
 @contextmanager
@@ -171,8 +196,8 @@ def _take_back(handlers: Mapping[signal.Signals, Any]) -> None:
                 signal.signal(number, handler)
 
 
-def _load(gmsh: Any, path: Path) -> tuple[int, dict[int, str]]:
-    """Merge the file into gmsh's current model; return the dimension of the solid and the surface names by tag."""
+def _load(gmsh: Any, path: Path) -> tuple[int, list[tuple[int, int, str]]]:
+    """Merge the file into gmsh's current model; return the dimension of the solid and its groups: dimension, tag, name."""
     if not path.is_file():
         raise MeshError(f"mesh file {str(path)!r} does not exist")
     try:
@@ -212,5 +237,5 @@ def _load(gmsh: Any, path: Path) -> tuple[int, dict[int, str]]:
     if dimension == 2 and np.any(np.abs(gmsh.model.mesh.getNodes()[1].reshape(-1, 3)[:, 2]) > 0.0):
         raise MeshError(f"mesh file {str(path)!r} is a surface in space, expected all z = 0 for plane strain")
     gmsh.model.mesh.renumberNodes()  # dolfinx asks for consecutive node numbers
-    names = {tag: gmsh.model.getPhysicalName(d, tag) or str(tag) for d, tag in groups if d == dimension - 1}
+    names = [(d, tag, gmsh.model.getPhysicalName(d, tag) or str(tag)) for d, tag in groups if d >= dimension - 1]
     return dimension, names

@@ -7,6 +7,8 @@ both come from here.
 
 from __future__ import annotations
 
+from typing import Any
+
 from mpi4py import MPI  # isort: skip  # noqa: F401
 
 import basix
@@ -16,6 +18,8 @@ import ufl
 from dolfinx import fem as dfem
 from dolfinx.mesh import Mesh as Domain
 from jaxtyping import Float
+
+from fem.mesh import MeshError
 
 
 def default_quadrature_degree(cell: str, degree: int) -> int:
@@ -36,9 +40,15 @@ class Quadrature:
         measure: dx with this very rule.
         points: of the rule, on the reference cell.
         size: number of points on this rank.
+
+    Args:
+        width: of the body across the mesh, a UFL expression which multiplies dV.
+
+    Raises:
+        MeshError: a cell without volume, or inverted in a part of it.
     """
 
-    def __init__(self, domain: Domain, degree: int) -> None:
+    def __init__(self, domain: Domain, degree: int, width: Any = 1.0) -> None:
         self.domain = domain
         self.degree = degree
         self.measure = ufl.Measure(
@@ -48,8 +58,9 @@ class Quadrature:
         self._cells = np.arange(domain.topology.index_map(domain.topology.dim).size_local, dtype=np.int32)
         self.size = self._cells.size * len(self._weights)
         # Compiling is collective, and some ranks alone may ask for coordinates later: so it is done here.
-        self._volume_ratio = self.expression(abs(ufl.JacobianDeterminant(domain)))
+        self._volume_ratio = self.expression(width * ufl.JacobianDeterminant(domain))
         self._position = self.expression(ufl.SpatialCoordinate(domain))
+        self._check_cells()
 
     def function(self, shape: tuple[int, ...]) -> dfem.Function:
         """A field of tensors of that shape, known at the points (zero to begin with)."""
@@ -75,8 +86,8 @@ class Quadrature:
         function.x.array[: self.size * components] = values.reshape(-1)
 
     def weights(self) -> Float[np.ndarray, " n"]:
-        """dV of each point: weight of the rule times the volume ratio of the cell; sums to the volume."""
-        return np.asarray(self.evaluate(self._volume_ratio) * np.tile(self._weights, self._cells.size))
+        """dV of each point: weight of the rule times the volume ratio of the cell and the width; sums to the volume."""
+        return np.asarray(np.abs(self.evaluate(self._volume_ratio)) * np.tile(self._weights, self._cells.size))
 
     def coordinates(self) -> Float[np.ndarray, "n gdim"]:
         """X of each point."""
@@ -88,3 +99,22 @@ class Quadrature:
         weights = self.weights().reshape(cells, len(self._weights))
         blocks = values.reshape(*weights.shape, *values.shape[1:])
         return np.asarray(np.einsum("cq,cq...->c...", weights / weights.sum(axis=1, keepdims=True), blocks))
+
+    def _check_cells(self) -> None:
+        """Raise MeshError, on all ranks alike, for cells whose volume vanishes or changes its sign from point to point."""
+        ratio = self.evaluate(self._volume_ratio).reshape(self._cells.size, len(self._weights))
+        # the cells of a rule with one point have a sign each, which means nothing: a neighbour is numbered the other way round
+        least, largest = ratio.min(axis=1, initial=np.inf), ratio.max(axis=1, initial=-np.inf)
+        typical = np.abs(ratio).max(initial=0.0)
+        inverted = least * largest < 0.0
+        flat = np.maximum(np.abs(least), np.abs(largest)) <= 1e-14 * typical
+        problem = ""
+        if not np.all(np.isfinite(ratio)) or (inverted | flat).any():
+            cell = int(np.argmax(inverted | flat))
+            number = int(self.domain.topology.original_cell_index[cell])
+            middle = self.coordinates().reshape(self._cells.size, -1, self.domain.geometry.dim)[cell].mean(axis=0)
+            what = "is turned inside out in a part of it" if inverted[cell] else "has no volume"
+            problem = f"cell {number} near X = ({', '.join(f'{x:.4g}' for x in middle)}) {what}; mend the mesh"
+        for found in self.domain.comm.allgather(problem):
+            if found:
+                raise MeshError(found)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mpi4py import MPI  # isort: skip  # noqa: F401
+from mpi4py import MPI  # isort: skip
 
 import numpy as np
 from dolfinx import fem as dfem
+from dolfinx.mesh import locate_entities_boundary
 
 from fem import supports as motions
 from fem.arc_length import Until, trace_path
@@ -24,55 +26,83 @@ from fem.conditions import (
 from fem.driver import Journey, travel
 from fem.equilibrium import Equilibrium
 from fem.history import History
+from fem.kind import Kind, KindError, KindName
 from fem.law import Law
 from fem.load_stepping import follow_load
 from fem.loads import BodyForce, Foundation, Load, Pressure, Traction, spring_energies
 from fem.mesh import Mesh, MeshError
+from fem.mixed import volume_degree
+from fem.orientation import Orientation
 from fem.progress import Progress, progress_line
 from fem.quadrature import default_quadrature_degree
 from fem.solution import Solution
 from fem.supports import Field, Motion, Support, Supports
-from fem.weak_form import WeakForm
+from fem.weak_form import Formulation, Physics, WeakForm
 
 
 class Solid:
-    """A body of one material, in static equilibrium at finite strain. All methods are collective.
+    """A body in static equilibrium at finite strain. All methods are collective.
 
         body = fem.Solid(fem.read_mesh("meshes/bracket.msh"), law)
         body.clamp("wall")
         body.traction("tip", (0.0, 0.0, -0.5))
         solution = body.solve(load_steps=10)
 
-    Tetrahedra and hexahedra in space; triangles and quadrilaterals in plane strain (F33 = 1, energy and forces per unit
-    thickness). Lengths are the mesh's, stresses the law's.
+    Tetrahedra and hexahedra in space; triangles and quadrilaterals in plane strain, plane stress (both per unit of undeformed
+    thickness) or axisymmetry (about the y axis, at x >= 0; energy and forces of the whole turn). Lengths are the mesh's, stresses the
+    law's.
 
     Args:
         mesh: with named surfaces.
-        law: anything with `fem.Law`'s method.
+        law: anything with `fem.Law`'s method; or one for each named volume.
         degree: of the displacement, 1 to 3.
         quadrature_degree: of the volume integrals; the usual rule of the element when None.
+        kind: "3d", "plane_strain", "plane_stress" or "axisymmetric"; when None "3d" in space and "plane_strain" in the plane.
+        formulation: "displacement", or "mixed" for nearly incompressible materials, which then do not lock (`fem.mixed`).
+        orientation: rotation R from the material's axes to the laboratory's, (3, 3); one for each cell as the mesh was made,
+            (cells, 3, 3); or one for each named volume.
 
     Raises:
         ValueError: degree or quadrature_degree out of range.
+        KindError: a kind or formulation which does not suit the mesh, or unknown.
     """
 
-    def __init__(self, mesh: Mesh, law: Law, degree: int = 2, quadrature_degree: int | None = None) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        law: Law | Mapping[str, Law],
+        degree: int = 2,
+        quadrature_degree: int | None = None,
+        *,
+        kind: KindName | None = None,
+        formulation: Formulation = "displacement",
+        orientation: Orientation | None = None,
+    ) -> None:
         if degree not in (1, 2, 3):
             raise ValueError(f"degree is {degree!r}, expected 1, 2 or 3")
         if quadrature_degree is not None and not 1 <= quadrature_degree <= 30:
             raise ValueError(f"quadrature_degree is {quadrature_degree!r}, expected 1 to 30")
         if not isinstance(mesh, Mesh):
             raise MeshError(f"mesh is a {type(mesh).__name__}, expected fem.read_mesh(...) or fem.Mesh.of(...)")
-        if not callable(getattr(law, "evaluate", None)):
-            raise ValueError(f"law is a {type(law).__name__} without a method `evaluate`, expected a fem.Law")
-        self.mesh = mesh
-        self.law = law
-        self.degree = degree
-        self.quadrature_degree = quadrature_degree or default_quadrature_degree(
-            mesh.domain.topology.cell_name(), degree
+        for each in law.values() if isinstance(law, Mapping) else [law]:
+            if not callable(getattr(each, "evaluate", None)):
+                raise ValueError(f"law is a {type(each).__name__} without a method `evaluate`, expected a fem.Law")
+        cell = mesh.domain.topology.cell_name()
+        self._physics = Physics(
+            law,
+            orientation,
+            Kind.of(mesh.domain, kind),
+            formulation,
+            quadrature_degree or default_quadrature_degree(cell, degree),
         )
+        if formulation == "mixed":
+            volume_degree(cell, degree)
+        self.mesh = mesh
+        self.degree = degree
         self._dimension = mesh.domain.geometry.dim
         self._supports: list[Support] = []
+        if self._physics.kind.name == "axisymmetric":
+            self._hold_axis()
         self._loads: list[Load] = []
         self._watched: dict[str, tuple[float, ...]] = {}
 
@@ -137,6 +167,10 @@ class Solid:
             ConditionError: an axis of length zero, out of the plane, or oblique where `along` is None.
         """
         self.mesh.facets(surface)
+        if self._physics.kind.name == "axisymmetric":
+            raise KindError(
+                f"an axisymmetric body cannot be turned in its plane: the rotation of {surface!r}; solve in 3-d"
+            )
         what = f"the rotation of {surface!r}"
         direction = np.array(checked_numbers(axis, 3, f"the axis of {what}"))
         if not direction.any() or (self._dimension == 2 and direction[:2].any()):
@@ -180,8 +214,15 @@ class Solid:
         self._loads.append(Traction(surface, values, checked_schedule(schedule, what)))
 
     def pressure(self, surface: str, pressure: float, schedule: Schedule | None = None) -> None:
-        """Follower pressure at full load: force per deformed area, onto the deformed surface, wherever it goes. Raises as `prescribe`."""
+        """Follower pressure at full load: force per deformed area, onto the deformed surface, wherever it goes.
+
+        Raises as `prescribe`, and KindError in plane stress, where the deformed thickness is known inside the cells alone.
+        """
         self.mesh.facets(surface)
+        if self._physics.kind.name == "plane_stress":
+            raise KindError(
+                f"a pressure on {surface!r} in plane stress is not supported; use traction(...), or solve in 3-d"
+            )
         what = f"the pressure on {surface!r}"
         (value,) = checked_numbers((pressure,), 1, what)
         self._loads.append(Pressure(surface, value, checked_schedule(schedule, what)))
@@ -296,15 +337,31 @@ class Solid:
             raise ValueError(f"tolerance is {tolerance!r}, expected between 0 and 1")
         space = dfem.functionspace(self.mesh.domain, ("Lagrange", self.degree, (self._dimension,)))
         springs = spring_energies(self.mesh, space, self._loads)
+        if self._physics.kind.name == "axisymmetric":
+            # the hoops hold the body across the axis and against turning in the plane; along the axis they do not
+            springs = np.diag([1.0, 0.0, 1.0]) + (0.0 if springs is None else springs / np.trace(springs))
         supports = Supports(self.mesh, space, self._supports, springs)
         return Equilibrium(
-            WeakForm(self.mesh, self.law, space, self.quadrature_degree),
+            WeakForm(self.mesh, space, self._physics),
             supports,
             self._loads,
             tolerance=tolerance,
             petsc_options_prefix=prefix,
             petsc_options=options,
         )
+
+    def _hold_axis(self) -> None:
+        """No radial displacement where the body meets its axis of revolution."""
+        domain = self.mesh.domain
+        extent = domain.comm.allreduce(float(np.abs(domain.geometry.x[:, 0]).max(initial=0.0)), MPI.MAX)
+        domain.topology.create_connectivity(1, 2)
+        facets = locate_entities_boundary(domain, 1, lambda X: np.abs(X[0]) <= 1e-12 * extent)
+        if domain.comm.allreduce(facets.size):
+            self.mesh = replace(self.mesh, surfaces={**self.mesh.surfaces, _AXIS: np.sort(facets)})
+            self._supports.append(Support(_AXIS, motions.components((0.0, None))))
+
+
+_AXIS = "axis of revolution"
 
 
 def _checked_step(name: str, step: float) -> float:

@@ -155,8 +155,7 @@ class Solution:
         """
         space = self.displacement.function_space
         domain = self.mesh.domain
-        form = ufl.inner(self.material.first_piola, ufl.grad(ufl.TestFunction(space)))
-        nodal = dfem.assemble_vector(dfem.form(form * self.material.quadrature.measure))
+        nodal = dfem.assemble_vector(dfem.form(self.material.virtual_work(ufl.TestFunction(space))))
         nodal.scatter_reverse(la.InsertMode.add)
         nodes = dfem.locate_dofs_topological(space, domain.topology.dim - 1, self.mesh.facets(surface))
         owned = nodes[nodes < space.dofmap.index_map.size_local]
