@@ -19,6 +19,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from atomistic.neighbour_list import NeighbourList
+from atomistic.network import Network
 from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 from atomistic.potential import NeuralPotential, Prediction
 
@@ -73,6 +74,23 @@ class PotentialEnsemble:
         """
         neighbours = NeighbourList(self.cutoff, skin=0.0)
         return combine([member.predict(atoms, neighbours) for member in self.members])
+
+    def mean(self) -> NeuralPotential:
+        """The mean of the members as one potential, exactly, for all that takes a potential: their layers side by side (`Network.mean`).
+
+        Descriptors, which cost most, are evaluated once.
+
+        Raises:
+            ValueError: where the members differ in descriptors, depth or activations.
+        """
+        first = self.members[0]
+        for member in self.members[1:]:
+            if member.descriptors != first.descriptors:
+                raise ValueError("members with different descriptors have no mean in one network; use predict")
+        networks = {
+            number: Network.mean([member.networks[number] for member in self.members]) for number in first.networks
+        }
+        return NeuralPotential(first.descriptors, networks, {**first.provenance, "members": str(len(self.members))})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all members to one safetensors file, whole or not at all."""

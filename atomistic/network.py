@@ -1,6 +1,6 @@
 """Feed-forward networks of atomic energies, one an element."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -76,6 +76,34 @@ class Network:
         weight, bias = self.layers[-1]
         energy = torch.addmm(bias, hidden, weight.T)[:, 0]
         return energy if self.skip is None else energy + descriptors @ self.skip
+
+    @classmethod
+    def mean(cls, networks: Sequence["Network"]) -> "Network":
+        """One network whose output is the mean of several on the same inputs, exactly: their layers side by side.
+
+        The first layers are stacked, those after them stand in blocks along the diagonal, and the last are added up.
+
+        Raises:
+            ValueError: for networks of different depth, activations or inputs.
+        """
+        first = networks[0]
+        for other in networks[1:]:
+            if (other.activations, other.inputs) != (first.activations, first.inputs):
+                raise ValueError(
+                    f"networks with {first.activations} on {first.inputs} inputs and {other.activations} on {other.inputs}, "
+                    "expected the same of all"
+                )
+        count, layers = len(networks), []
+        for k, layer in enumerate(zip(*(network.layers for network in networks), strict=True)):
+            weights, biases = [weight for weight, _ in layer], [bias for _, bias in layer]
+            last = k == len(first.layers) - 1
+            if last:
+                side_by_side = torch.cat(weights, dim=1) / count if k else torch.stack(weights).mean(0)
+                layers.append((side_by_side, torch.stack(biases).mean(0)))
+            else:
+                layers.append((torch.block_diag(*weights) if k else torch.cat(weights), torch.cat(biases)))
+        skips = [n.layers[0][0].new_zeros(n.inputs) if n.skip is None else n.skip for n in networks]
+        return cls(tuple(layers), first.activations, torch.stack(skips).mean(0))
 
     def to(self, device: str) -> "Network":
         """The same network on another device."""

@@ -75,3 +75,20 @@ def test_one_member_or_different_elements_are_no_ensemble() -> None:
         atomistic.PotentialEnsemble(members(1))
     with pytest.raises(ValueError, match="same elements"):
         atomistic.PotentialEnsemble((*members(1), *members(1, (14, 32))))
+
+
+@pytest.mark.parametrize("numbers", [(14,), (8, 14)])
+def test_the_mean_is_one_potential(numbers: tuple[int, ...]) -> None:
+    ensemble = atomistic.PotentialEnsemble(members(3, numbers))
+    atoms = rattled()
+    atoms.numbers[0] = numbers[0]
+    wanted, got = ensemble.predict(atoms).mean, ensemble.mean().predict(atoms)
+    assert got.energy == pytest.approx(wanted.energy, abs=1e-11)
+    np.testing.assert_allclose(got.forces, wanted.forces, atol=1e-11)
+    np.testing.assert_allclose(got.stress, wanted.stress, atol=1e-12)
+
+
+def test_members_with_other_descriptors_have_no_mean_in_one_network() -> None:
+    other = random_potential((14,), nearest=2.35, cutoff=4.0, seed=0)
+    with pytest.raises(ValueError, match="different descriptors"):
+        atomistic.PotentialEnsemble((*members(1), other)).mean()
