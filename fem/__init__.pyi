@@ -3,16 +3,19 @@ from .c_function import CFunction, NoCFunction
 from .checkpoint import CheckpointError
 from .conditions import ConditionError
 from .equilibrium import ResidualStagnated
+from .kind import KindError
 from .law import InadmissibleDeformation, Law, Response, ShapeError, check_deformation_gradient
 from .law_check import InconsistentLaw
 from .load_step import LoadStep
 from .load_stepping import LoadNotConverged
 from .material import LawFailed
 from .mesh import Mesh, MeshError, MeshNameError, read_mesh
+from .orientation import OrientationError
 from .probes import PointOutside
 from .progress import progress_line
 from .solid import Solid
 from .solution import PointData, Solution
+from .stability import UnstableEquilibrium
 
 __all__ = [
     "CFunction",
@@ -20,6 +23,7 @@ __all__ = [
     "ConditionError",
     "InadmissibleDeformation",
     "InconsistentLaw",
+    "KindError",
     "Law",
     "LawFailed",
     "LoadNotConverged",
@@ -28,6 +32,7 @@ __all__ = [
     "MeshError",
     "MeshNameError",
     "NoCFunction",
+    "OrientationError",
     "PointData",
     "PointOutside",
     "ResidualStagnated",
@@ -35,6 +40,7 @@ __all__ = [
     "ShapeError",
     "Solid",
     "Solution",
+    "UnstableEquilibrium",
     "check_deformation_gradient",
     "laws",
     "progress_line",

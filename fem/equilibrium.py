@@ -130,7 +130,7 @@ class Equilibrium:
         self._residual, self._x, self._lift, self._x_trial, self._f_trial = self._vectors
         self._nodal_force = 0.0
         self._supported = False
-        self._stuck = self._stagnated = False
+        self._stuck = self._stagnated = self._descending = False
         self.objection = ""
         if not self.material.update():
             raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
@@ -140,11 +140,13 @@ class Equilibrium:
         defaults = {**NEWTON, **solver_options(space, symmetric=self.loads.conservative)}
         self._snes = self._create_snes(petsc_options_prefix, {**defaults, **(petsc_options or {})})
 
-    def solve(self, load_factor: float) -> Attempt:
+    def solve(self, load_factor: float, *, descend: bool = False) -> Attempt:
         """Newton from the present displacement to equilibrium at `load_factor`. Collective.
 
-        On failure the displacement is whatever Newton left; the caller puts back what it had.
+        On failure the displacement is whatever Newton left; the caller puts back what it had. With `descend`, steps along which the
+        potential rises, towards a saddle, are taken backwards.
         """
+        self._descending = descend
         self.set_load_factor(load_factor)
         self._residuals = []
         self._stuck = self._stagnated = False
@@ -206,7 +208,7 @@ class Equilibrium:
         self.set_load_factor(load_factor)
         self._x.array[:] = displacement
         self._compute_residual(self._snes, self._x, self._residual)
-        norm: Any = self._residual.norm()
+        norm = _norm(self._residual)
         if not np.isfinite(norm):
             return None
         self._show(self._x)
@@ -229,6 +231,32 @@ class Equilibrium:
             if not (finite and ksp.is_converged):
                 return None
         return found[0], found[1]
+
+    def held(self) -> np.ndarray:
+        """Which owned unknowns are prescribed."""
+        return self._supports.held()
+
+    def potential(self) -> float:
+        """Pi at the last `look`, of what has a potential. Collective."""
+        return self.material.energy() + self.loads.stored() - self.loads.dead_work(self._x)
+
+    def inverse(self, vector: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"] | None:
+        """K^-1 times a vector, with the K of the last Newton step, as it stands; None where the linear solver fails. Collective."""
+        ksp = self._snes.getKSP()
+        self._f_trial.array[:] = vector
+        ksp.solve(self._f_trial, self._x_trial)
+        return self._x_trial.array_r.copy() if ksp.is_converged else None
+
+    def apply(self, vector: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """K times a vector, with the K of the last Newton step. Collective."""
+        self._f_trial.array[:] = vector
+        self._matrix.mult(self._f_trial, self._x_trial)
+        return np.array(self._x_trial.array_r)
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether K^-1 costs next to nothing after a Newton step."""
+        return bool(self._snes.getKSP().getType() == "preonly")
 
     def expect_indefinite(self) -> None:
         """Prefer a linear solver for tangents which are not positive definite."""
@@ -320,7 +348,7 @@ class Equilibrium:
             return
         start = time.perf_counter()
         _assemble(f, self._weak.internal)
-        self._nodal_force = max(f.norm(), self.loads.size())
+        self._nodal_force = max(_norm(f), self.loads.size())
         self.loads.add_forces(f, -1.0)
         conditions = self._supports.conditions
         self._supported = self._supports.reached(x)
@@ -342,6 +370,9 @@ class Equilibrium:
         slope = -residual.dot(step) if self._supported else ANY_STEP
         if self._supported and not self.loads.conservative:
             slope = RESIDUAL_ONLY
+        elif self._descending and slope > 0.0:
+            step.scale(-1.0)
+            slope = -slope
 
         def trial(part: float) -> Trial:
             self._x_trial.waxpy(-part, step, x)
@@ -353,7 +384,7 @@ class Equilibrium:
         step.scale(part)
 
     def _trial(self, x: PETSc.Vec, residual: PETSc.Vec) -> Trial:
-        norm: Any = residual.norm()
+        norm = _norm(residual)
         if not np.isfinite(norm):
             return Trial(np.nan, np.nan, np.nan)
         stored, work = self.material.energy() + self.loads.stored(), self.loads.dead_work(x)
@@ -403,6 +434,11 @@ def _assemble(vector: PETSc.Vec, *forms: dfem.Form) -> None:
     for form in forms:
         petsc_fem.assemble_vector(vector, form)
     _add_ghosts(vector)
+
+
+def _norm(vector: PETSc.Vec) -> float:
+    norm: Any = vector.norm()  # a pair for some kinds of norm, says petsc4py
+    return float(norm)
 
 
 def _add_ghosts(vector: PETSc.Vec) -> None:

@@ -9,14 +9,15 @@ import numpy as np
 
 from fem.equilibrium import Attempt, Equilibrium
 from fem.history import History
+from fem.stability import Stability
 
 if TYPE_CHECKING:
     from fem.solution import Solution
 
 # A step shorter than this part of the asked one means that the load cannot be carried along this path.
 _SHORTEST = 2.0**-10
-# Newton iterations up to which the next step is twice as long, and from which it is shorter: extrapolation was good, or poor.
-_QUICK, _SLOW = 5, 10
+# Newton iterations: with fewer the next step is longer in proportion, by a factor of two at most; with more than the second it is halved.
+_WANTED, _TOO_MANY = 6, 10
 
 
 class LoadNotConverged(RuntimeError):
@@ -56,11 +57,13 @@ class _Path:
         return value
 
 
-def follow_load(equilibrium: Equilibrium, history: History, *, start: float, longest: float, first: float) -> str:
+def follow_load(
+    equilibrium: Equilibrium, history: History, *, start: float, longest: float, first: float, stable: bool
+) -> str:
     """Solve at rising load factors from `start`, where the present displacement is in equilibrium, up to 1. Collective.
 
-    A step starts from the last three states extrapolated, or, should the law refuse that, from the last one. It is twice as long as
-    the last one if that took five iterations or less, and half as long if it failed.
+    A step starts from the last three states extrapolated, or, should that lead nowhere, from the last one. Its length follows the
+    iterations of the last one, and is halved if it fails.
 
     Args:
         equilibrium: the problem.
@@ -68,6 +71,7 @@ def follow_load(equilibrium: Equilibrium, history: History, *, start: float, lon
         start: load factor of the present state.
         longest: no step is longer.
         first: length of the first step.
+        stable: leave states which are no minimum of the potential (`fem.stability`).
 
     Returns:
         Why it stopped: "" at full load. The displacement is that of the last converged step.
@@ -77,27 +81,36 @@ def follow_load(equilibrium: Equilibrium, history: History, *, start: float, lon
     step = min(first, longest)
     shortest = _SHORTEST * step
     failures = 0
+    stability = (
+        Stability(equilibrium) if stable and equilibrium.loads.conservative and equilibrium.has_factors else None
+    )
     while path.loads[-1] < 1.0:
         load = path.loads[-1]
         # never leave a crumb for the last step
         target = 1.0 if load + 1.001 * step >= 1.0 else load + step
         attempt = _attempt(equilibrium, path, target)
+        moved = False
+        if stability is not None:
+            attempt, moved = stability.settle(target, attempt)
         if attempt.converged:
+            if moved:
+                path = _Path([], [])  # nothing to extrapolate from on the new branch
             path.add(target, u.copy())
             history.record(target, attempt)
-            if attempt.iterations <= _QUICK:
-                step = min(longest, 2.0 * step)
-            elif attempt.iterations >= _SLOW:
-                step *= 0.5
+            step *= (
+                0.5
+                if attempt.iterations > _TOO_MANY
+                else float(np.clip(_WANTED / max(1, attempt.iterations), 1.0, 2.0))
+            )
+            step = min(step, longest)
             failures = 0
         else:
             failures += 1
             # the first failure may be bad luck, a second one means far too long
             step = (0.5 if failures == 1 else 0.25) * (target - load)
             if step < shortest:
-                u[:] = path.states[-1]
-                equilibrium.set_load_factor(load)
-                equilibrium.material.update()
+                equilibrium.set_owned(path.states[-1][: equilibrium.held().size])
+                equilibrium.look(equilibrium.owned(), load)
                 return attempt.reason
             history.failed(target, attempt, load + step)
     return ""

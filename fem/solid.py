@@ -256,6 +256,7 @@ class Solid:
         load_steps: int = 1,
         *,
         first_step: float | None = None,
+        stable: bool = True,
         start: Solution | str | Path | None = None,
         checkpoint: str | Path | None = None,
         progress: Progress | None = progress_line,
@@ -268,6 +269,8 @@ class Solid:
         Args:
             load_steps: no step is longer than 1 / load_steps. A step which fails is shortened; steps grow again where Newton is quick.
             first_step: of the load factor, 1 / load_steps when None.
+            stable: leave equilibria which are no minimum of the potential, a straight beam past its buckling load say, for one that is
+                (`fem.stability`); for loads which have a potential and the direct linear solver.
             start: a solution of the same mesh, or the file of a checkpoint, to go on from; the undeformed body when None.
             checkpoint: file which holds the last converged step at any moment.
             progress: called on rank 0 as progress(load factor, message) after each step; a line on a terminal unless told
@@ -290,7 +293,7 @@ class Solid:
         first = _checked_step("first_step", longest if first_step is None else first_step)
 
         def follow(equilibrium: Equilibrium, history: History, load: float) -> str:
-            return follow_load(equilibrium, history, start=load, longest=longest, first=first)
+            return follow_load(equilibrium, history, start=load, longest=longest, first=first, stable=stable)
 
         equilibrium = self._equilibrium(tolerance, petsc_options_prefix, petsc_options)
         return travel(equilibrium, Journey(start, checkpoint, self._watched, progress), follow)

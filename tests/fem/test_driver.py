@@ -220,3 +220,39 @@ def test_progress_is_for_a_terminal_only(
     assert len(printed) == 2
     assert printed[0].startswith("load 0.5: ") and "iterations, |R| " in printed[0] and printed[0].endswith(" s left")
     assert printed[1].startswith("load 1: ") and "left" not in printed[1]
+
+
+def beam(mesh_length: int = 20) -> fem.Solid:
+    """A beam of length 1 and thickness 0.05, both ends clamped, to be shortened."""
+    domain = dolfinx.mesh.create_rectangle(
+        MPI.COMM_WORLD, [[0.0, -0.025], [1.0, 0.025]], [mesh_length, 1], dolfinx.mesh.CellType.quadrilateral
+    )
+    mesh = fem.Mesh.of(domain, {"left": lambda X: np.isclose(X[0], 0.0), "right": lambda X: np.isclose(X[0], 1.0)})
+    body = fem.Solid(mesh, NeoHooke.from_young(1000.0, 0.3), degree=2)
+    body.clamp("left")
+    body.prescribe("right", (-0.1, 0.0))
+    body.watch("middle", (0.5, 0.0))
+    return body
+
+
+EULER = 4.0 * np.pi**2 * 1000.0 / (1.0 - 0.3**2) * 0.05**3 / 12.0
+
+
+@pytest.mark.parametrize("steps", [{"load_steps": 20}, {"first_step": 0.05}, {"load_steps": 1}])
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_buckling(steps: dict[str, Any], side: float) -> None:
+    # a perturbation of a thousandth of Euler's load says to which side
+    body = beam()
+    body.body_force((0.0, 1e-3 * side * EULER / 0.05))
+    solution = body.solve(**steps)
+    last = solution.steps[-1]
+    # an inextensible elastica shortened by a tenth bears 1.053 times Euler's load and deflects by 0.1937 (both ends clamped)
+    assert side * last.probes["middle"][1] == pytest.approx(0.1937, rel=0.03)
+    assert -last.reactions["right"][0] == pytest.approx(1.053 * EULER, rel=0.01)
+
+
+def test_the_unstable_branch_for_those_who_want_it() -> None:
+    straight = beam().solve(load_steps=5, stable=False)
+    assert abs(straight.probe([0.5, 0.0])[0, 1]) < 1e-9
+    assert -straight.steps[-1].reactions["right"][0] > 10.0 * EULER
+    assert beam().solve(load_steps=5).energy < 0.5 * straight.energy
