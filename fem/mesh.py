@@ -58,7 +58,10 @@ class Mesh:
     def __post_init__(self) -> None:
         cell = self.domain.topology.cell_name()
         if cell not in _CELLS:
-            raise MeshError(f"the mesh is made of {cell} cells, expected one of {', '.join(_CELLS)}")
+            raise MeshError(
+                f"the mesh is made of {cell} cells, expected one of {', '.join(_CELLS)} (dolfinx 0.11 cannot assemble on the "
+                "facets of prisms and pyramids)"
+            )
         if self.domain.geometry.dim != self.domain.topology.dim:
             raise MeshError(
                 f"the mesh has {self.domain.topology.dim}-d cells in {self.domain.geometry.dim}-d space: "

@@ -1,0 +1,131 @@
+"""The mixed form: free of locking, with a consistent tangent, and the displacement form where volumes are uniform."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fem
+from fem.laws import SaintVenantKirchhoff, SplitNeoHooke
+from fem.mixed import volume_degree
+
+from .conftest import unit_mesh
+from .manufactured import rates, solve
+from .test_kinds import cook, moved_inside, rotation, tangent_error, weak_form
+
+E, NU = 240.565, 0.4999
+RUBBER = SplitNeoHooke(E / 2 / (1 + NU), E / 3 / (1 - 2 * NU), "logarithmic")
+CELLS = [
+    ("quadrilateral", 1),
+    ("quadrilateral", 2),
+    ("quadrilateral", 3),
+    ("triangle", 2),
+    ("triangle", 3),
+    ("hexahedron", 1),
+    ("hexahedron", 2),
+    ("tetrahedron", 2),
+    ("tetrahedron", 3),
+]
+
+
+def deflection(cell: str, degree: int, cells: int, formulation: Any = "mixed") -> float:
+    """u_y of the upper corner of Cook's membrane under 100 N, in mm."""
+    body = fem.Solid(cook(cell, cells), RUBBER, degree=degree, formulation=formulation)
+    body.clamp("left")
+    body.traction("right", (0.0, 6.25))
+    return float(body.solve(load_steps=5).probe([48.0, 60.0])[0, 1])
+
+
+def test_cooks_membrane_nearly_incompressible() -> None:
+    # REFERENCES: about 6.9 mm in the literature, P2/P1 triangles 6.871 and 6.902 at 16 and 32 cells a side
+    coarse, middle = deflection("quadrilateral", 2, 4), deflection("quadrilateral", 2, 8)
+    assert coarse == pytest.approx(6.902, abs=0.05)
+    assert middle == pytest.approx(6.902, abs=0.02)
+    # the displacement form locks: bilinear cells give a third, quadratic ones need four times the cells
+    assert deflection("quadrilateral", 1, 4, "displacement") < 2.5
+    assert deflection("quadrilateral", 2, 4, "displacement") < 6.0
+    assert deflection("quadrilateral", 1, 8) == pytest.approx(6.902, rel=0.05)
+    assert deflection("triangle", 3, 4) == pytest.approx(6.902, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cell", "degree"), [("quadrilateral", 2), ("triangle", 2), ("triangle", 3)])
+def test_cooks_membrane_converges(cell: str, degree: int) -> None:
+    # every element ends at the same deflection; the clamped corner is singular, so slowly
+    assert deflection(cell, degree, 32) == pytest.approx(6.93, abs=0.02)
+
+
+def test_cooks_membrane_does_not_depend_on_the_bulk_modulus() -> None:
+    deflections = []
+    for nu in (0.499, 0.49999):
+        law = SplitNeoHooke(80.0, 80.0 * 2 * (1 + nu) / 3 / (1 - 2 * nu), "logarithmic")
+        body = fem.Solid(cook("quadrilateral", 4), law, formulation="mixed")
+        body.clamp("left")
+        body.traction("right", (0.0, 2.0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", fem.ResidualStagnated)  # stresses of 1e7 beside loads of 1
+            deflections.append(body.solve(load_steps=3).probe([48.0, 60.0])[0, 1])
+    assert deflections[1] == pytest.approx(deflections[0], rel=2e-3)
+
+
+@pytest.mark.parametrize(("cell", "degree"), CELLS)
+def test_patch(cell: str, degree: int) -> None:
+    mesh = moved_inside(unit_mesh(cell, 2 if degree < 3 else 1))
+    d = mesh.domain.geometry.dim
+    gradient = np.array([[0.10, 0.07, -0.03], [-0.04, -0.08, 0.05], [0.02, 0.06, 0.09]])[:d, :d]
+    law = SplitNeoHooke(1.0, 2.0)
+    body = fem.Solid(mesh, law, degree=degree, formulation="mixed")
+    body.prescribe("boundary", lambda X: gradient @ X[:d])
+    points = body.solve(load_steps=2).at_quadrature()
+    F = np.eye(3)
+    F[:d, :d] += gradient
+    assert np.abs(points.deformation_gradient - F).max() <= 1e-12
+    assert np.abs(points.response.first_piola - law.evaluate(F[None]).first_piola).max() <= 1e-12
+
+
+@pytest.mark.parametrize(("cell", "degree"), CELLS[:5])
+@pytest.mark.parametrize("kind", ["plane_strain", "axisymmetric"])
+def test_rates(cell: str, degree: int, kind: Any) -> None:
+    # as good as the displacement form in quadrilaterals; in triangles the volume ratio is one degree short, and so is u
+    law = SplitNeoHooke(1.0, 20.0)
+    in_L2, in_H1 = rates(lambda n: solve(unit_mesh(cell, n), law, degree, kind, "mixed"), 4, 8)
+    order = degree if cell == "quadrilateral" else degree - 1
+    assert in_L2 >= order + (0.9 if cell == "quadrilateral" else 0.7)
+    assert in_H1 >= order - (0.1 if cell == "quadrilateral" else 0.25)
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [("quadrilateral", "plane_strain"), ("triangle", "axisymmetric"), ("hexahedron", None), ("tetrahedron", None)],
+)
+def test_tangent(cell: str, kind: Any) -> None:
+    error, asymmetry = tangent_error(weak_form(cell, kind, "mixed", SplitNeoHooke(1.0, 5.0, "quadratic")))
+    assert error <= 1e-7
+    assert asymmetry <= 1e-12
+
+
+def test_tangent_of_a_tilted_crystal() -> None:
+    # no split of the energy into shape and volume is asked for
+    law = SaintVenantKirchhoff.cubic(168.4, 121.4, 75.4)
+    error, asymmetry = tangent_error(weak_form("hexahedron", None, "mixed", law, rotation(7)))
+    assert error <= 1e-7
+    assert asymmetry <= 1e-12
+
+
+def test_degrees_of_the_volume_ratio() -> None:
+    assert [volume_degree("hexahedron", k) for k in (1, 2, 3)] == [0, 1, 2]
+    assert [volume_degree("tetrahedron", k) for k in (2, 3)] == [0, 1]
+
+
+def test_pressure_does_not_oscillate() -> None:
+    # bending of a nearly incompressible block: the displacement form's pressures swing from point to point
+    def worst(formulation: Any) -> float:
+        body = fem.Solid(cook("quadrilateral", 8), RUBBER, formulation=formulation)
+        body.clamp("left")
+        body.traction("right", (0.0, 1.0))
+        stress = body.solve(load_steps=2).at_quadrature().cauchy_stress
+        pressure = np.trace(stress, axis1=1, axis2=2).reshape(64, -1) / 3.0
+        return float(np.median(np.ptp(pressure, axis=1)))
+
+    assert worst("mixed") < 0.1 * worst("displacement")
