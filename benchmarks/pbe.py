@@ -19,7 +19,7 @@ from ase.io import read
 import atomistic
 from multiscale.configuration import Configuration
 from multiscale.laws.strain import elastic_constants_of_tangent
-from multiscale.stages.potential import predictions, rmse, settings
+from multiscale.stages.potential import predictions, rmse, trained
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LABELS = EXAMPLES / "data" / "silicon_pbe"
@@ -32,7 +32,7 @@ def measure() -> dict[str, float]:
     configuration = Configuration.read(EXAMPLES / "silicon_bracket.toml")
     structures = read(LABELS / "silicon_pbe.extxyz", index=":")
     split = {name: [atoms for atoms in structures if atoms.info["split"] == name] for name in ("train", "test")}
-    potential = atomistic.train(split["train"], settings(configuration.potential), seed=configuration.seed).potential
+    potential, _ = trained(split["train"], configuration)
     held_out = split["test"]
     strained = [atoms for atoms in held_out if atoms.info["group"] in STRAINED]
     crystals = [atoms for atoms in held_out if atoms.info["group"] not in OTHER_PHASES]

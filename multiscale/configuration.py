@@ -95,6 +95,9 @@ class Reference(Section):
 class Potential(Section):
     """The neural network potential and its training; what is left out is `atomistic.TrainingSettings`' own."""
 
+    members: int = Field(
+        1, ge=1, le=20, description="networks trained from different seeds; the potential is their mean"
+    )
     cutoff_over_nearest: float | None = Field(None, ge=1.2, le=5.0)
     angular_cutoff_over_nearest: float | None = Field(None, ge=1.2, le=5.0)
     radial_functions: int | None = Field(None, ge=1, le=100)

@@ -1,5 +1,7 @@
 """Stage 2: a neural network potential is trained on the labelled configurations and tested on those held out."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -8,11 +10,13 @@ from ase import Atoms
 from ase.io import read
 
 import atomistic
-from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, NeuralPotential, TrainingSettings
-from multiscale.configuration import Potential
+from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, NeuralPotential, PotentialEnsemble, TrainingSettings
+from multiscale.configuration import Configuration, Potential
 from multiscale.stages.arrays import write_arrays
 from multiscale.stages.engine import Finding, Job, Stage
 from multiscale.stages.reference import CONFIGURATIONS
+
+Progress = Callable[[float, str], None]
 
 POTENTIAL_FILE = "potential.safetensors"
 HELD_OUT = "held_out.h5"
@@ -24,24 +28,18 @@ def train_potential(job: Job) -> Finding:
     configurations = read(job.upstream("reference", CONFIGURATIONS), index=":")
     split = {name: [atoms for atoms in configurations if atoms.info["split"] == name] for name in ("train", "test")}
     torch.set_num_threads(job.threads)
-    training = atomistic.train(
-        split["train"],
-        settings(job.configuration.potential),
-        seed=job.configuration.seed,
-        checkpoint=job.folder / "checkpoint.safetensors",
-        progress=job.progress,
-    )
+    potential, history = trained(split["train"], job.configuration, checkpoints=job.folder, progress=job.progress)
     torch.set_num_threads(1)
-    training.potential.save(job.folder / POTENTIAL_FILE)
-    held_out = predictions(training.potential, split["test"])
+    potential.save(job.folder / POTENTIAL_FILE)
+    held_out = predictions(potential, split["test"])
     write_arrays(job.folder / HELD_OUT, held_out)
-    write_arrays(job.folder / HISTORY, {"history": training.history})
+    write_arrays(job.folder / HISTORY, {"history": history})
     metrics = {
         "nnp_energy_rmse_mev_atom": rmse(held_out["energy"], held_out["energy_reference"]),
         "nnp_force_rmse_ev_a": rmse(held_out["force"], held_out["force_reference"]),
         "nnp_stress_rmse_gpa": rmse(held_out["stress"], held_out["stress_reference"]),
         "nnp_parameters": sum(
-            tensor.numel() for network in training.potential.networks.values() for tensor in network.parameters
+            tensor.numel() for network in potential.networks.values() for tensor in network.parameters
         ),
     }
     return Finding(
@@ -50,6 +48,44 @@ def train_potential(job: Job) -> Finding:
         metrics,
     )
 
+
+def trained(
+    structures: list[Atoms],
+    configuration: Configuration,
+    *,
+    checkpoints: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[NeuralPotential, np.ndarray]:
+    """The potential that a configuration asks for, and its learning curve (of several members the first one's).
+
+    The mean of several members is one potential (`atomistic.PotentialEnsemble.mean`). Each has a checkpoint of its own in the folder
+    `checkpoints`.
+    """
+    members = configuration.potential.members
+    trainings = [
+        atomistic.train(
+            structures,
+            settings(configuration.potential),
+            seed=configuration.seed + SEEDS_APART * k,
+            checkpoint=None if checkpoints is None else checkpoints / f"checkpoint_{k}.safetensors",
+            progress=None if progress is None else partly(progress, k, members),
+        )
+        for k in range(members)
+    ]
+    potentials = tuple(training.potential for training in trainings)
+    potential = potentials[0] if members == 1 else PotentialEnsemble(potentials).mean()
+    return potential, trainings[0].history
+
+
+def partly(progress: Progress, member: int, members: int) -> Progress:
+    """Progress of one member as a part of the whole."""
+    return lambda fraction, message: progress(
+        (member + fraction) / members, message if members == 1 else f"member {member + 1}/{members}, {message}"
+    )
+
+
+SEEDS_APART: Final = 1000
+"""Between the members, so that runs from neighbouring seeds share none."""
 
 NAMES: Final = {
     "radial_functions": "radial",
@@ -64,7 +100,7 @@ NAMES: Final = {
 
 def settings(potential: Potential) -> TrainingSettings:
     """The configuration in the terms of the atomistic room."""
-    given = potential.model_dump(exclude_none=True)
+    given = potential.model_dump(exclude_none=True, exclude={"members"})
     return TrainingSettings(**{NAMES.get(name, name): value for name, value in given.items()})
 
 

@@ -1,0 +1,31 @@
+"""The potential stage: a mean of several networks is trained as asked for."""
+
+from pathlib import Path
+
+import pytest
+from ase.io import read
+
+import atomistic
+from multiscale.configuration import Configuration
+from multiscale.stages.potential import SEEDS_APART, settings, trained
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_potential_of_several_members_is_their_mean() -> None:
+    configuration = Configuration.read(EXAMPLES / "silicon_bracket.toml")
+    quick = {"epochs": 1, "cycles": 0, "angular_functions": 4, "members": 2}
+    potential_section = configuration.potential.model_copy(update=quick)
+    configuration = configuration.model_copy(update={"potential": potential_section})
+    structures = read(EXAMPLES / "data" / "silicon_pbe" / "silicon_pbe.extxyz", ":20")
+    told: list[float] = []
+    potential, history = trained(structures, configuration, progress=lambda fraction, _: told.append(fraction))
+    alone = [
+        atomistic.train(structures, settings(potential_section), seed=configuration.seed + SEEDS_APART * k)
+        for k in range(2)
+    ]
+    energies = [one.potential.predict(structures[0]).energy for one in alone]
+    assert energies[0] != energies[1]
+    assert potential.predict(structures[0]).energy == pytest.approx(sum(energies) / 2, abs=1e-9)
+    assert (history == alone[0].history).all()
+    assert told == pytest.approx([0.5, 1.0])
