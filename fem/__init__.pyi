@@ -5,7 +5,7 @@ from .conditions import ConditionError
 from .equilibrium import ResidualStagnated
 from .kind import KindError
 from .law import InadmissibleDeformation, Law, Response, ShapeError, check_deformation_gradient
-from .law_check import InconsistentLaw
+from .law_check import InconsistentLaw, SlowNewton, check_law
 from .load_step import LoadStep
 from .load_stepping import LoadNotConverged
 from .material import LawFailed
@@ -38,10 +38,12 @@ __all__ = [
     "ResidualStagnated",
     "Response",
     "ShapeError",
+    "SlowNewton",
     "Solid",
     "Solution",
     "UnstableEquilibrium",
     "check_deformation_gradient",
+    "check_law",
     "laws",
     "progress_line",
     "read_mesh",

@@ -25,6 +25,8 @@ from dolfinx import fem as dfem
 from jaxtyping import Float
 from petsc4py import PETSc
 
+from fem.law import InadmissibleDeformation
+from fem.law_check import InconsistentLaw, SlowNewton, law_errors, lost_its_order
 from fem.line_search import ANY_STEP, RESIDUAL_ONLY, Trial, step_length
 from fem.linear_solver import solver_options, tell_rigid_motions
 from fem.loads import Load, Loads
@@ -130,7 +132,7 @@ class Equilibrium:
         self._residual, self._x, self._lift, self._x_trial, self._f_trial = self._vectors
         self._nodal_force = 0.0
         self._supported = False
-        self._stuck = self._stagnated = self._descending = False
+        self._stuck = self._stagnated = self._descending = self._law_checked = False
         self.objection = ""
         if not self.material.update():
             raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
@@ -172,7 +174,9 @@ class Equilibrium:
         if not converged:
             name += f", |R| {left} of the nodal forces, tolerance {self._tolerance:.1e}"
             name += f" ({self.objection})" if self.objection else ""
-        elif self._stagnated and self._comm.rank == 0:
+        if not self._stagnated and (not converged or lost_its_order(self._residuals, self._nodal_force)):
+            self._suspect_law(converged)
+        if converged and self._stagnated and self._comm.rank == 0:
             warnings.warn(
                 f"|R| stagnates at {left} of the nodal forces, tolerance {self._tolerance:.1e}: taken as converged, the "
                 "stress of the law seems to carry no more digits",
@@ -298,6 +302,24 @@ class Equilibrium:
     def _tangents(self) -> list[dfem.Form]:
         """Whose sum is the tangent: of the law, and of the loads which follow the body."""
         return self._weak.tangents if self.loads.tangent is None else [*self._weak.tangents, self.loads.tangent]
+
+    def _suspect_law(self, converged: bool) -> None:
+        """Once, and only when Newton does badly: compare the law with differences where the body is now. Collective."""
+        if self._law_checked or self.objection:
+            return
+        self._law_checked = True
+        complaint = ""
+        try:
+            F = self.material.deformation_gradient()
+            errors = law_errors(lambda F, tangent: self.material.respond(F, tangent=tangent), F)
+            complaint = "" if errors.noise else errors.complaint
+        except InadmissibleDeformation:
+            pass  # too close to the end of what the law can do to tell
+        complaint = next((c for c in self._comm.allgather(complaint) if c), "")
+        if complaint and not converged:
+            raise InconsistentLaw(f"Newton failed, and {complaint}")
+        if complaint and self._comm.rank == 0:
+            warnings.warn(f"Newton converged slowly: {complaint}", SlowNewton, stacklevel=3)
 
     def _lost_definiteness(self) -> bool:
         """Whether conjugate gradients met a tangent which is not positive definite."""

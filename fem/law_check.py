@@ -10,21 +10,29 @@ for random directions D with |D| = 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
 
-from fem.law import Response
+from fem.law import Law, Response, check_response
 
-_STEP = 1e-5
-# What differences cannot tell: truncation is 1e-10 times third derivatives, the round-off of P 1e-11. A mistake is far larger.
-_TOLERANCE = 1e-5
+# Truncation is 1e-8 times third derivatives; noise of 1e-8 in the law's answers makes 1e-5. A mistake is far larger.
+_STEP = 1e-4
+_TOLERANCE = 1e-4
+
+
+Respond = Callable[[Float[np.ndarray, "n 3 3"], bool], Response]
 
 
 class InconsistentLaw(ValueError):
     """A law whose stress is no derivative of its energy, or whose tangent is none of its stress."""
+
+
+class SlowNewton(UserWarning):
+    """Newton converged without its quadratic tail, as the law's tangent is wrong."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,12 @@ class LawErrors:
     Attributes:
         stress: of P : D.
         tangent: of A : D.
+        noise: whether the differences get better with a tenfold step: the law's answers carry noise, which says nothing of its derivatives.
     """
 
     stress: float
     tangent: float
+    noise: bool
 
     @property
     def complaint(self) -> str:
@@ -53,32 +63,70 @@ class LawErrors:
         return f"the law is inconsistent: {' and '.join(found)} (central differences, expected {_TOLERANCE:g} at most)"
 
 
-def law_errors(
-    respond: Callable[[Float[np.ndarray, "n 3 3"], bool], Response], F: Float[np.ndarray, "n 3 3"]
-) -> LawErrors:
+def law_errors(respond: Respond, F: Float[np.ndarray, "n 3 3"]) -> LawErrors:
     """Compare a law with differences, two random directions a point.
 
     Args:
         respond: the law at F, with or without the tangent.
-        F: deformation gradients at which the law can be asked, and a little beside them.
+        F: deformation gradients; points where the law cannot be evaluated beside them are left out.
     """
-    random = np.random.default_rng(0)
     response = respond(F, True)
+    stress, tangent = _differences(respond, F, response, _STEP)
+    coarse_stress, coarse_tangent = _differences(respond, F, response, 10.0 * _STEP)
+    return LawErrors(stress, tangent, stress > 3.0 * coarse_stress or tangent > 3.0 * coarse_tangent)
+
+
+def _differences(
+    respond: Respond, F: Float[np.ndarray, "n 3 3"], response: Response, step: float
+) -> tuple[float, float]:
     assert response.tangent is not None
+    random = np.random.default_rng(0)
     stress = tangent = 0.0
     for _ in range(2):
         D = random.standard_normal(F.shape)
         D /= np.linalg.norm(D, axis=(1, 2), keepdims=True)
-        ahead, behind = respond(F + _STEP * D, False), respond(F - _STEP * D, False)
-        slope = (ahead.energy - behind.energy) / (2.0 * _STEP)
-        curvature = (ahead.first_piola - behind.first_piola) / (2.0 * _STEP)
+        ahead, behind = respond(F + step * D, False), respond(F - step * D, False)
+        slope = (ahead.energy - behind.energy) / (2.0 * step)
+        finite = np.isfinite(ahead.energy + behind.energy)
+        curvature = (ahead.first_piola - behind.first_piola) / (2.0 * step)
         stiffness = np.einsum("niJkL,nkL->niJ", response.tangent, D)
         size = np.abs(stiffness).max(initial=0.0)
         # next to F = I the stress itself is nothing: then it is compared with what a strain of 1 % gives
         energy_size = max(np.abs(response.first_piola).max(initial=0.0), 0.01 * size)
-        stress = max(stress, _ratio(slope - np.einsum("niJ,niJ->n", response.first_piola, D), energy_size))
-        tangent = max(tangent, _ratio(curvature - stiffness, size))
-    return LawErrors(stress, tangent)
+        work = np.einsum("niJ,niJ->n", response.first_piola, D)
+        stress = max(stress, _ratio((slope - work)[finite], energy_size))
+        tangent = max(tangent, _ratio((curvature - stiffness)[finite], size))
+    return stress, tangent
+
+
+def check_law(law: Law, strain: float = 0.05, points: int = 16, seed: int = 0) -> LawErrors:
+    """Compare a law with differences at random deformations.
+
+    Args:
+        law: any `fem.Law`.
+        strain: size of the components of F - I.
+        points: how many deformations.
+        seed: of the deformations.
+
+    Raises:
+        InconsistentLaw: the stress is not the derivative of the energy, or the tangent not that of the stress.
+        ShapeError, AsymmetricTangent, InadmissibleDeformation: as the law's answers deserve.
+    """
+    F = np.eye(3) + strain * np.random.default_rng(seed).uniform(-1.0, 1.0, (points, 3, 3))
+
+    def respond(F: Float[np.ndarray, "n 3 3"], tangent: bool) -> Response:
+        return check_response(law.evaluate(F, tangent=tangent), len(F), tangent=tangent)
+
+    errors = law_errors(respond, F)
+    if errors.complaint:
+        raise InconsistentLaw(errors.complaint)
+    return errors
+
+
+def lost_its_order(residuals: Sequence[float], nodal_force: float) -> bool:
+    """Whether residuals next to equilibrium, which should fall to the square, fall in proportion: by less than a hundredfold each."""
+    tail = [r for r in residuals if r <= 1e-3 * nodal_force]
+    return len(tail) >= 4 and all(after > 1e-2 * before for before, after in pairwise(tail[-4:]))
 
 
 def _ratio(difference: Float[np.ndarray, " *shape"], size: float) -> float:

@@ -12,7 +12,7 @@ import pytest
 import fem
 from fem.equilibrium import Equilibrium
 from fem.law import AsymmetricTangent
-from fem.laws import NeoHooke, SaintVenantKirchhoff
+from fem.laws import NeoHooke, SaintVenantKirchhoff, SplitNeoHooke
 
 from .conftest import unit_mesh
 
@@ -269,3 +269,42 @@ def test_surface_inside_the_body() -> None:
     body.traction("middle", (0.0, 0.0, 1.0))
     with pytest.raises(fem.ConditionError, match="facets of surface 'middle' lie inside the body"):
         body.solve()
+
+
+@pytest.mark.parametrize("law", [LAW, SaintVenantKirchhoff.cubic(168.4, 121.4, 75.4), SplitNeoHooke(1.0, 50.0)])
+def test_consistent_laws_pass(law: Any) -> None:
+    errors = fem.check_law(law)
+    assert 0.0 < errors.stress < 1e-6
+    assert 0.0 < errors.tangent < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda F, r: replace(r, tangent=None if r.tangent is None else 1.01 * r.tangent),
+            "tangent differs from the derivative of first_piola by 0.0",
+        ),
+        (lambda F, r: replace(r, energy=1.01 * r.energy), "first_piola differs from the derivative of energy by 0.0"),
+    ],
+)
+def test_inconsistent_law_on_request(spoil: Any, message: str) -> None:
+    with pytest.raises(fem.InconsistentLaw, match=message):
+        fem.check_law(Spoilt(spoil))
+
+
+def stiffened(factor: float) -> Spoilt:
+    return Spoilt(lambda F, r: replace(r, tangent=None if r.tangent is None else factor * r.tangent))
+
+
+def test_wrong_tangent_is_found_when_newton_is_slow(cube: fem.Mesh) -> None:
+    with pytest.warns(fem.SlowNewton, match="converged slowly: the law is inconsistent: tangent differs"):
+        slow = loaded(cube, stiffened(1.2)).solve()
+    assert slow.energy == pytest.approx(loaded(cube, LAW).solve().energy, rel=1e-8)
+    with pytest.raises(fem.InconsistentLaw, match="Newton failed, and the law is inconsistent: tangent differs"):
+        loaded(cube, stiffened(3.0)).solve()
+
+
+def test_good_laws_are_not_suspected(cube: fem.Mesh, recwarn: pytest.WarningsRecorder) -> None:
+    loaded(cube, LAW, (0.0, 0.2, -0.5)).solve()
+    assert not [w for w in recwarn if w.category is fem.SlowNewton]
