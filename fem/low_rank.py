@@ -75,7 +75,7 @@ class LowRankForm:
         """Set the vectors, by unknown of the cell: node by node, components together."""
         width = self._vectors.function_space.dofmap.bs
         values = self._vectors.x.array.reshape(-1, width)
-        values[self._rows] = np.concatenate([c.reshape(len(c), -1), g.reshape(len(g), -1)], axis=1)
+        values[self._rows] = np.concatenate([c, g], axis=1).reshape(len(c), width)
 
 
 @jit.mpi_jit_decorator  # type: ignore[untyped-decorator]

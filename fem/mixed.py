@@ -181,12 +181,13 @@ class MeanVolume:
         table = self._nodal_slopes.reshape(d, points, -1)  # j q n
         loads = np.einsum("cqa,cqij->caiqj", weighted, inside.reshape(cells, points, d, d), optimize=True)
         matrix = table.transpose(1, 0, 2).reshape(points * d, -1)
-        moments = loads.reshape(-1, points * d) @ matrix  # (c a i) n
-        result = moments.reshape(cells, self.rank, d, -1).transpose(0, 1, 3, 2).copy()
+        nodes = matrix.shape[1]
+        moments = loads.reshape(cells * self.rank * d, points * d) @ matrix  # (c a i) n
+        result = moments.reshape(cells, self.rank, d, nodes).transpose(0, 1, 3, 2).copy()
         if self._kind.name == "axisymmetric":
             hoop = weighted * (X[:, 4] / self._radius).reshape(cells, points)[:, :, None]
             result[:, :, :, 0] += np.einsum("cqa,qn->can", hoop, self._nodal.reshape(points, -1))
-        return np.asarray(result.reshape(cells, self.rank, -1))
+        return np.asarray(result.reshape(cells, self.rank, nodes * d))
 
 
 def _orthonormal(

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from fem.law import Response
+from fem.law import Response, determinant
 from fem.mesh import Mesh
 
 Orientation = ArrayLike | Mapping[str, ArrayLike]
@@ -78,12 +78,13 @@ def _checked(orientation: ArrayLike, shape: tuple[int, ...], what: str) -> Float
         raise OrientationError(f"{what} has shape {R.shape}, expected {shape}")
     error = np.abs(R @ np.swapaxes(R, -1, -2) - np.eye(3)).max(axis=(-1, -2))
     # written so that NaN is no rotation
-    wrong = ~((error <= _TOLERANCE) & (np.linalg.det(R) > 0.0))
+    det = determinant(R.reshape(-1, 3, 3)).reshape(error.shape)
+    wrong = ~((error <= _TOLERANCE) & (det > 0.0))
     if wrong.any():
-        place = f" of cell {int(np.argmax(wrong))}" if R.ndim == 3 else ""
-        found = R[int(np.argmax(wrong))] if R.ndim == 3 else R
+        first = int(np.argmax(wrong))
+        place = f" of cell {first}" if R.ndim == 3 else ""
         raise OrientationError(
-            f"{what} is no rotation: the matrix{place} has det {np.linalg.det(found):.6g} and differs from an orthogonal "
-            f"one by {np.abs(found @ found.T - np.eye(3)).max():.2g}"
+            f"{what} is no rotation: the matrix{place} has det {det.flat[first]:.6g} and differs from an orthogonal one by "
+            f"{error.flat[first]:.2g}"
         )
     return R

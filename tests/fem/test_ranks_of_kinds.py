@@ -1,0 +1,42 @@
+"""Every kind of problem gives the same on any number of ranks, one without cells included; so do refusals."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from .test_ranks import MPIEXEC, on_ranks
+
+pytestmark = pytest.mark.skipif(not MPIEXEC.exists(), reason=f"no {MPIEXEC}")
+
+
+@cache
+def results(ranks: int, distribution: str) -> dict[str, Any]:
+    output = on_ranks(ranks, Path(__file__).with_name("kinds_on_ranks.py"), distribution)
+    return dict(json.loads(output.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("distribution", ["all", "one"])
+def test_ranks_agree(distribution: str) -> None:
+    one, many = results(1, "all"), results(2, distribution)
+    assert (min(many["cells_of_ranks"]) == 0) == (distribution == "one")
+    for name in ("axisymmetric", "plane stress", "two materials"):
+        assert np.allclose(many[name], one[name], rtol=1e-9, atol=1e-9)
+        # sums are rounded in another order, which may cost an iteration where a residual just meets the tolerance
+        assert abs(many[name + " iterations"] - one[name + " iterations"]) <= 1
+
+
+@pytest.mark.parametrize(("ranks", "distribution"), [(1, "all"), (2, "all"), (2, "one")])
+def test_refusals_are_shared(ranks: int, distribution: str) -> None:
+    result = results(ranks, distribution)
+    for name, message in {
+        "tilted": "KindError: plane_strain needs a law with a mirror plane",
+        "bare": "MeshError: 24 cells have no law",
+        "unknown": "MeshNameError: the mesh has no volume named 'middle'",
+        "flat": "MeshError: cell",
+    }.items():
+        assert result[name].startswith(message)
+        assert " | " not in result[name]
