@@ -139,7 +139,10 @@ class Equilibrium:
         self._evaluated_at: np.ndarray | None = self._x.array_r.copy()
         self._round_off = self._round_off_level()
         self._residuals: list[float] = []
-        defaults = {**NEWTON, **solver_options(space, symmetric=self.loads.conservative)}
+        defaults = {
+            **NEWTON,
+            **solver_options(space, symmetric=self.loads.conservative, mixed=weak.formulation == "mixed"),
+        }
         self._snes = self._create_snes(petsc_options_prefix, {**defaults, **(petsc_options or {})})
 
     def solve(self, load_factor: float, *, descend: bool = False) -> Attempt:
@@ -295,6 +298,8 @@ class Equilibrium:
 
     def destroy(self) -> None:
         """Free the PETSc objects. Collective, as PETSc wants it: hence not left to the garbage collector."""
+        for key in self._our_options:
+            PETSc.Options().delValue(key)
         for thing in (self._snes, self._matrix, self.loads, *self._vectors):
             thing.destroy()
 
@@ -336,13 +341,12 @@ class Equilibrium:
         snes.setLineSearchPreCheck(self._shorten_step)
         snes.setOptionsPrefix(prefix)
         database = PETSc.Options()
-        # what the user set under this prefix, on the command line say, wins; what we set is gone afterwards
+        # what the user set under this prefix, on the command line say, wins; what we set is gone with the solver
         ours = {prefix + key: value for key, value in options.items() if not database.hasName(prefix + key)}
         for key, value in ours.items():
             database.setValue(key, value)
         snes.setFromOptions()
-        for key in ours:
-            database.delValue(key)
+        self._our_options = tuple(ours)  # parts of preconditioners read them when they are first set up
         return snes
 
     def _show(self, x: PETSc.Vec) -> None:

@@ -73,6 +73,7 @@ class History:
             cut_backs=self._cut_backs,
             stagnated=attempt.stagnated,
             work=self._work,
+            linear_iterations=attempt.linear_iterations,
             reactions=reactions,
             probes={name: tuple(values) for name, values in probed.items()},
         )

@@ -1,10 +1,13 @@
 """Which linear solver a Newton step uses, and what it must be told of the body.
 
-Direct: MUMPS, exact and robust, whose fill grows as n^2 in the plane of separators: the choice for plane bodies and for up to
-100,000 unknowns in space. Iterative: conjugate gradients preconditioned by smoothed aggregation (GAMG) with the six rigid motions
-as near-nullspace, whose iteration counts hardly grow with n. Where the tangent is symmetric but not positive definite, past a
-buckling load say, conjugate gradients stop: GMRES goes on with the same preconditioner. An unsymmetric tangent (follower pressure)
+Direct: MUMPS, exact and robust, for plane bodies, for mixed forms, and for up to 100,000 unknowns in space. Its factors also tell whether
+an equilibrium is stable (`fem.stability`). Iterative: conjugate gradients preconditioned by smoothed aggregation (GAMG) with the six rigid
+motions as near-nullspace, whose iteration counts hardly grow with the size. Where the tangent is symmetric but not positive definite, past
+a buckling load say, conjugate gradients stop, and GMRES goes on with the same preconditioner. An unsymmetric tangent (follower pressure)
 has GMRES from the start. Any PETSc option wins over all this.
+
+Measured on a cube of P2 tetrahedra with silicon's constants, four Newton steps, one core, seconds in the linear solver: 14,739 unknowns
+1.4 direct, 1.8 iterative; 46,875 unknowns 10.6 and 8.7. A slender or thin body needs more iterations than a cube, MUMPS less time.
 """
 
 from __future__ import annotations
@@ -37,15 +40,15 @@ MULTIGRID: Mapping[str, object] = {
     "pc_gamg_agg_nsmooths": 1,
     "pc_gamg_threshold": 0.01,
     "mg_levels_ksp_type": "chebyshev",
-    "mg_levels_pc_type": "jacobi",
-    "mg_levels_ksp_max_it": 3,
+    "mg_levels_pc_type": "sor",
+    "mg_levels_ksp_max_it": 2,
 }
 
 
-def solver_options(space: dfem.FunctionSpace, *, symmetric: bool) -> dict[str, object]:
+def solver_options(space: dfem.FunctionSpace, *, symmetric: bool, mixed: bool = False) -> dict[str, object]:
     """PETSc options of the KSP for a body with that many unknowns in that many dimensions."""
     unknowns = space.dofmap.index_map.size_global * space.dofmap.bs
-    if space.mesh.topology.dim == 2 or unknowns <= LARGEST_DIRECT:
+    if mixed or space.mesh.topology.dim == 2 or unknowns <= LARGEST_DIRECT:
         return dict(DIRECT)
     return dict(MULTIGRID) if symmetric else {**MULTIGRID, "ksp_type": "gmres", "ksp_gmres_restart": 100}
 

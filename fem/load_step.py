@@ -30,6 +30,7 @@ class LoadStep:
         work: done on the body by loads, springs and supports since the undeformed state, by the trapezoidal rule over the steps;
             beside `energy` it is the balance of work, to the square of the step length.
         reactions: force of each support on the body, by the name of its surface.
+        linear_iterations: of the linear solver, all Newton iterations together.
         probes: displacement at each point asked for by `Solid.watch`.
     """
 
@@ -41,6 +42,7 @@ class LoadStep:
     cut_backs: int = 0
     stagnated: bool = False
     work: float = 0.0
+    linear_iterations: int = 0
     reactions: Mapping[str, Vector] = field(default_factory=dict)
     probes: Mapping[str, Vector] = field(default_factory=dict)
 

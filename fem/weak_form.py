@@ -69,6 +69,7 @@ class WeakForm:
     Attributes:
         mesh: the body's.
         kind: of the problem.
+        formulation: in displacements alone, or mixed.
         displacement: u at present.
         material: the law at the quadrature points.
         internal: linear form, R at what the material last stored.
@@ -81,7 +82,7 @@ class WeakForm:
     """
 
     def __init__(self, mesh: Mesh, space: dfem.FunctionSpace, physics: Physics) -> None:
-        self.mesh, self.kind = mesh, physics.kind
+        self.mesh, self.kind, self.formulation = mesh, physics.kind, physics.formulation
         self.displacement = dfem.Function(space, name="displacement")
         quadrature = Quadrature(mesh.domain, physics.quadrature_degree, self.kind.width)
         laws = Constitution.of(mesh, physics.laws, physics.orientation, len(quadrature.points))
