@@ -120,18 +120,23 @@ class Mesh:
 def read_mesh(path: str | Path, comm: MPI.Intracomm = MPI.COMM_WORLD) -> Mesh:
     """Read a mesh with named surfaces; it is distributed over `comm`.
 
-    gmsh files (.msh) are read by gmsh; other formats by meshio (Abaqus, MED, ...), where named cell sets become the
-    surfaces. Physical groups of the highest dimension say which cells belong to the solid, those one dimension below
-    are the surfaces. A plane mesh (z = 0) gives a two-dimensional domain.
+    gmsh files (.msh) are read by gmsh: physical groups of the highest dimension are the volumes and say which cells belong
+    to the solid, those one dimension below are the surfaces. Other formats are read by meshio (Abaqus, VTK, Exodus, MED,
+    ...; `fem.foreign_mesh` says what becomes of their sets and tags). A plane mesh (z = 0) gives a two-dimensional domain.
 
     Args:
         path: file name.
         comm: communicator over which the mesh is distributed.
 
     Raises:
-        MeshError: missing, unreadable or unsuitable file; alike on all ranks.
+        MeshError: missing, unreadable or unsuitable file; cells which are inverted, duplicate, without volume or in parts
+            that do not hang together; alike on all ranks.
     """
     path = Path(path)
+    if path.suffix != ".msh":
+        from fem import foreign_mesh
+
+        return foreign_mesh.read(path, comm)
     # Rank 0 alone reads and checks; the verdict is sent before anything collective starts, so nobody is left waiting.
     with _gmsh_session(comm.rank == 0) as gmsh:
         verdict: tuple[str, int, list[tuple[int, int, str]]] = ("", 0, [])
@@ -204,14 +209,7 @@ def _load(gmsh: Any, path: Path) -> tuple[int, list[tuple[int, int, str]]]:
     if not path.is_file():
         raise MeshError(f"mesh file {str(path)!r} does not exist")
     try:
-        if path.suffix == ".msh":
-            gmsh.merge(str(path))
-        else:
-            from fem.foreign_mesh import merge
-
-            merge(gmsh, path)
-    except MeshError:
-        raise
+        gmsh.merge(str(path))
     except Exception as error:  # gmsh raises bare Exception
         raise MeshError(f"mesh file {str(path)!r} cannot be read: {error}") from error
 
@@ -240,5 +238,23 @@ def _load(gmsh: Any, path: Path) -> tuple[int, list[tuple[int, int, str]]]:
     if dimension == 2 and np.any(np.abs(gmsh.model.mesh.getNodes()[1].reshape(-1, 3)[:, 2]) > 0.0):
         raise MeshError(f"mesh file {str(path)!r} is a surface in space, expected all z = 0 for plane strain")
     gmsh.model.mesh.renumberNodes()  # dolfinx asks for consecutive node numbers
+    wrong = _complaint(gmsh, dimension, _GMSH_FAMILY[next(iter(cells))])
+    if wrong:
+        raise MeshError(f"mesh file {str(path)!r}: {wrong}")
     names = [(d, tag, gmsh.model.getPhysicalName(d, tag) or str(tag)) for d, tag in groups if d >= dimension - 1]
     return dimension, names
+
+
+def _complaint(gmsh: Any, dimension: int, cell: str) -> str:
+    """What is wrong with the cells of gmsh's current model, "" if nothing is."""
+    from fem.mesh_check import complaint
+
+    numbers, coordinates, _ = gmsh.model.mesh.getNodes()
+    points = np.empty((len(numbers), 3))
+    points[numbers.astype(np.int64) - 1] = coordinates.reshape(-1, 3)
+    kinds, _, nodes = gmsh.model.mesh.getElements(dimension)
+    corners = []
+    for kind, of_kind in zip(kinds, nodes, strict=True):
+        _, _, _, count, _, primary = gmsh.model.mesh.getElementProperties(kind)
+        corners.append(of_kind.astype(np.int64).reshape(-1, count)[:, :primary] - 1)
+    return complaint(points[:, :dimension], np.concatenate(corners), cell)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from mpi4py import MPI  # isort: skip
@@ -24,7 +25,20 @@ def named(domain: dolfinx.mesh.Mesh) -> fem.Mesh:
     return fem.Mesh.of(domain, markers, {"lower": lambda X: X[1] < 0.5, "upper": lambda X: X[1] > 0.5})
 
 
-def main(distribution: str) -> None:
+def bar_of_abaqus(path: Path) -> fem.Mesh:
+    """Four cubes in a row, read by all ranks from a file of the first."""
+    if COMM.rank == 0:
+        nodes = [(x, y, z) for z in range(2) for y in range(2) for x in range(5)]
+        lines = [f"{i + 1}, {x}., {y}., {z}." for i, (x, y, z) in enumerate(nodes)]
+        faces = [[x, x + 1, x + 6, x + 5] for x in range(4)]
+        cells = [f"{i + 1}, " + ", ".join(str(n + 1) for n in [*f, *(n + 10 for n in f)]) for i, f in enumerate(faces)]
+        sets = "*ELSET, ELSET=lower\n1, 2\n*ELSET, ELSET=upper\n3, 4\n*NSET, NSET=left\n1, 6, 11, 16\n"
+        path.write_text("*NODE\n" + "\n".join(lines) + "\n*ELEMENT, TYPE=C3D8\n" + "\n".join(cells) + f"\n{sets}")
+    COMM.barrier()
+    return fem.read_mesh(path)
+
+
+def main(distribution: str, folder: Path) -> None:
     partitioner: Any = all_on_rank_0 if distribution == "one" else None
     square = named(dolfinx.mesh.create_unit_square(COMM, 4, 4, CellType.quadrilateral, partitioner=partitioner))
     cube = named(dolfinx.mesh.create_unit_cube(COMM, 2, 2, 2, CellType.tetrahedron, partitioner=partitioner))
@@ -53,6 +67,12 @@ def main(distribution: str) -> None:
     sandwich.clamp("bottom")
     sandwich.traction("top", (0.1, 0.0, 0.05))
     record("two materials", sandwich, [1.0, 1.0, 1.0])
+
+    mesh = bar_of_abaqus(folder / f"bar-{distribution}-{COMM.size}.inp")
+    bar = fem.Solid(mesh, {"lower": NeoHooke(1.0, 2.0), "upper": NeoHooke(2.0, 1.0)}, degree=1)
+    bar.clamp("left")
+    bar.body_force((0.0, 0.0, 0.001))
+    result["abaqus"] = bar.solve().energy
 
     def tilted() -> None:
         a = 0.4
@@ -85,4 +105,4 @@ def main(distribution: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -224,3 +224,170 @@ def test_meshes_of_the_demo(name: str, dofs: tuple[int, int]) -> None:
     assert set(mesh.surfaces) == {"wall", "tip"}
     space = dolfinx.fem.functionspace(mesh.domain, ("Lagrange", 2, (3,)))
     assert dofs[0] <= 3 * space.dofmap.index_map.size_global <= dofs[1]
+
+
+def blocks_of_cubes() -> tuple[np.ndarray, np.ndarray]:
+    """Two unit cubes side by side along x: nodes, and cells in VTK's order."""
+    points = np.array([[x, y, z] for z in range(2) for y in range(2) for x in range(3)], dtype=float)
+    low = [[x, x + 1, x + 4, x + 3] for x in range(2)]
+    return points, np.array([[*face, *(node + 6 for node in face)] for face in low])
+
+
+def check_two_cubes(mesh: fem.Mesh, surfaces: set[str], volumes: set[str]) -> None:
+    """A bar of two cubes, held at "left" and pulled at "right", with a law for each named half."""
+    assert set(mesh.surfaces) >= surfaces
+    assert set(mesh.volumes) == volumes
+    left, right = sorted(surfaces & {"left", "right", "11", "12"})
+    body = fem.Solid(mesh, {name: NeoHooke(1.0, 1.0) for name in volumes}, degree=1)
+    body.clamp(left)
+    body.prescribe(right, (0.1, 0.0, 0.0))
+    assert body.solve().probe([2.0, 0.5, 0.5])[0, 0] == pytest.approx(0.1)
+    middles = {name: dolfinx.mesh.compute_midpoints(mesh.domain, 3, mesh.cells(name))[0, 0] for name in volumes}
+    assert sorted(middles.values()) == pytest.approx([0.5, 1.5])
+
+
+def test_abaqus_with_sets_of_nodes_and_elements(tmp_path: Path) -> None:
+    points, cells = blocks_of_cubes()
+    nodes = "\n".join(f"{i + 1}, {x}, {y}, {z}" for i, (x, y, z) in enumerate(points))
+    elements = "\n".join(f"{i + 1}, " + ", ".join(str(n + 1) for n in cell) for i, cell in enumerate(cells))
+    (tmp_path / "bar.inp").write_text(
+        f"*NODE\n{nodes}\n*ELEMENT, TYPE=C3D8\n{elements}\n"
+        "*ELSET, ELSET=steel\n1\n*ELSET, ELSET=rubber\n2\n"
+        "*NSET, NSET=left\n1, 4, 7, 10\n*NSET, NSET=right\n3, 6, 9, 12\n*NSET, NSET=corner\n1\n"
+    )
+    mesh = fem.read_mesh(tmp_path / "bar.inp")
+    check_two_cubes(mesh, {"left", "right"}, {"steel", "rubber"})
+    assert "corner" not in mesh.surfaces  # one node holds no facet
+
+
+@pytest.mark.parametrize("suffix", ["vtk", "vtu", "med", "exo"])
+def test_tagged_cells_of_other_programs(tmp_path: Path, suffix: str) -> None:
+    points, cells = blocks_of_cubes()
+    ends = np.array([[0, 3, 9, 6], [2, 5, 11, 8]])
+    path = tmp_path / f"bar.{suffix}"
+    if suffix == "exo":
+        pytest.importorskip("netCDF4")
+        blocks = [("hexahedron", cells[:1]), ("hexahedron", cells[1:])]
+        sets = {"left": np.array([0, 3, 6, 9]), "right": np.array([2, 5, 8, 11])}
+        meshio.write(path, meshio.Mesh(points, blocks, point_sets=sets), file_format="exodus")
+        check_two_cubes(fem.read_mesh(path), {"left", "right"}, {"block 1", "block 2"})
+        return
+    tags = [np.array([1, 2], dtype=np.int32), np.array([11, 12], dtype=np.int32)]
+    name = "cell_tags" if suffix == "med" else "group"
+    source = meshio.Mesh(points, [("hexahedron", cells), ("quad", ends)], cell_data={name: tags})
+    if suffix == "med":
+        source.cell_tags = {1: ["steel"], 2: ["rubber"], 11: ["left"], 12: ["right"]}
+        source.point_tags = {}
+        meshio.write(path, source)
+        check_two_cubes(fem.read_mesh(path), {"left", "right"}, {"steel", "rubber"})
+    else:
+        meshio.write(path, source)
+        check_two_cubes(fem.read_mesh(path), {"11", "12"}, {"1", "2"})
+
+
+@pytest.mark.parametrize("cell", ["tetra10", "hexahedron27", "triangle6", "quad9"])
+def test_curved_cells_of_other_programs(tmp_path: Path, cell: str) -> None:
+    # a disc, a ball or a cylinder of few curved cells: its measure is far better than that of its corners
+    def round_body(model: Any) -> None:
+        if cell in ("quad9", "hexahedron27"):
+            gmsh.option.setNumber("Mesh.RecombineAll", 1)
+            gmsh.option.setNumber("Mesh.SubdivisionAlgorithm", 1)
+        if cell == "tetra10":
+            model.occ.addSphere(0, 0, 0, 1)
+        else:
+            disc = model.occ.addDisk(0, 0, 0, 1, 1)
+            if cell == "hexahedron27":
+                model.occ.extrude([(2, disc)], 0, 0, 1, numElements=[2], recombine=True)
+        model.occ.synchronize()
+        model.addPhysicalGroup(solid, [1], name="body")
+
+    solid = 2 if cell in ("triangle6", "quad9") else 3
+    source = meshio.read(write(tmp_path / "round.msh", round_body, order=2))
+    keep = [block for block in source.cells if block.type == cell]
+    path = tmp_path / "round.vtu"
+    meshio.write(path, meshio.Mesh(source.points, keep))
+    mesh = fem.read_mesh(path)
+    named = fem.Mesh.of(mesh.domain, {"all": lambda X: np.full(X.shape[1], True)})
+    body = fem.Solid(named, NeoHooke(1.0, 1.0), quadrature_degree=6)
+    body.clamp("all")
+    measure = body.solve().at_quadrature().weight.sum()
+    assert measure == pytest.approx(4 * np.pi / 3 if cell == "tetra10" else np.pi, rel=0.01)
+
+
+def spoilt(how: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    points, cells = blocks_of_cubes()
+    tetrahedra = np.array([[0, 1, 4, 6], [1, 7, 4, 6], [1, 2, 4, 7]])
+    match how:
+        case "flat":
+            points = points.copy()
+            points[:, 2] = 0.0
+            return points, {"tetra": tetrahedra}
+        case "inverted hexahedron":
+            points[4] = [0.2, 0.2, 0.0]
+            points[0] = [0.9, 0.9, 0.0]
+        case "inverted tetrahedron":
+            points[2] = [-0.5, 0.6, 0.5]
+            return points, {"tetra": tetrahedra}
+        case "duplicate":
+            cells = np.concatenate([cells, cells[:1]])
+        case "crowded facet":
+            points = np.concatenate([points, [[1.4, 0.3, 0.4]]])
+            return points, {"tetra": np.array([[1, 4, 7, 0], [1, 4, 7, 2], [1, 4, 7, 12]])}
+        case "apart":
+            points = np.concatenate([points, points + [5.0, 0.0, 0.0]])
+            cells = np.concatenate([cells, cells[:1] + 12])
+        case "hinged":
+            points = np.concatenate([points, [[2.0, 2.0, 0.0], [1.0, 2.0, 0.0], [2.0, 2.0, 1.0], [1.0, 2.0, 1.0]]])
+            cells = np.array([cells[0], [4, 5, 12, 13, 10, 11, 14, 15]])
+        case "not finite":
+            points[3, 1] = np.nan
+        case "serendipity":
+            return points, {"hexahedron20": np.zeros((1, 20), dtype=int)}
+    return points, {"hexahedron": cells}
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("flat", r"cell 0 near \(.*\) and 2 more has no volume"),
+        ("inverted hexahedron", r"cell 0 near .* corners turned inside out"),
+        ("inverted tetrahedron", "a neighbour on its own side of their common facet"),
+        ("duplicate", "cell 0 .* a duplicate with the same corners"),
+        ("crowded facet", "a facet which belongs to more than two cells"),
+        ("apart", "fall into 2 parts which share no facet, the smallest of 1 cells around"),
+        ("hinged", "fall into 2 parts which share no facet"),
+        ("not finite", "a coordinate that is not finite"),
+        ("serendipity", "has no serendipity cells"),
+    ],
+)
+def test_meshes_that_define_no_body(tmp_path: Path, how: str, message: str) -> None:
+    points, cells = spoilt(how)
+    meshio.write(tmp_path / "bad.vtu", meshio.Mesh(points, list(cells.items())))
+    with pytest.raises(fem.MeshError, match=message) as caught:
+        fem.read_mesh(tmp_path / "bad.vtu")
+    assert "bad.vtu" in str(caught.value)
+
+
+def test_unmerged_volumes_of_gmsh(tmp_path: Path) -> None:
+    def two_boxes(model: Any) -> None:
+        bodies = [model.occ.addBox(x, 0, 0, 1, 1, 1) for x in (0, 1)]
+        model.occ.synchronize()
+        model.addPhysicalGroup(3, bodies, name="body")
+
+    with pytest.raises(fem.MeshError, match=r"2 parts which share no facet.* merge the nodes"):
+        fem.read_mesh(write(tmp_path / "two.msh", two_boxes))
+
+
+def test_volumes_of_gmsh(tmp_path: Path) -> None:
+    def halves(model: Any) -> None:
+        bodies = [(3, model.occ.addBox(x, 0, 0, 1, 1, 1)) for x in (0, 1)]
+        model.occ.fragment(bodies[:1], bodies[1:])
+        model.occ.synchronize()
+        model.addPhysicalGroup(3, [1], name="steel")
+        model.addPhysicalGroup(3, [2], name="rubber")
+
+    mesh = fem.read_mesh(write(tmp_path / "halves.msh", halves))
+    assert set(mesh.volumes) == {"steel", "rubber"}
+    assert sum(len(cells) for cells in mesh.volumes.values()) == mesh.domain.topology.index_map(3).size_local
+    middles = dolfinx.mesh.compute_midpoints(mesh.domain, 3, mesh.cells("steel"))
+    assert np.ptp(middles[:, 0]) < 1.0
