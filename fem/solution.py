@@ -14,7 +14,7 @@ import numpy as np
 import ufl
 from dolfinx import fem as dfem
 from dolfinx import la
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from fem.law import Response, determinant
@@ -153,14 +153,33 @@ class Solution:
         Raises:
             MeshNameError: no such surface.
         """
+        _, forces = self._nodal_forces(surface)
+        return np.asarray(self.mesh.domain.comm.allreduce(forces.sum(axis=0)))
+
+    def moment(self, surface: str, about: Sequence[float] = (0.0, 0.0, 0.0)) -> Float[np.ndarray, "3"]:
+        """Moment of the same nodal forces, where the nodes are now, about a point: sum (X + u - about) x f.
+
+        Raises:
+            MeshNameError: no such surface.
+        """
+        nodes, forces = self._nodal_forces(surface)
+        space = self.displacement.function_space
+        arms = space.tabulate_dof_coordinates()[nodes] - np.asarray((*about, 0.0)[:3])
+        d = forces.shape[1]
+        arms[:, :d] += self.displacement.x.array.reshape(-1, d)[nodes]
+        padded = np.zeros_like(arms)
+        padded[:, :d] = forces
+        return np.asarray(self.mesh.domain.comm.allreduce(np.cross(arms, padded).sum(axis=0)))
+
+    def _nodal_forces(self, surface: str) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n gdim"]]:
+        """Owned nodes of a surface, and the forces of the stress on them. Collective."""
         space = self.displacement.function_space
         domain = self.mesh.domain
         nodal = dfem.assemble_vector(dfem.form(self.material.virtual_work(ufl.TestFunction(space))))
         nodal.scatter_reverse(la.InsertMode.add)
         nodes = dfem.locate_dofs_topological(space, domain.topology.dim - 1, self.mesh.facets(surface))
         owned = nodes[nodes < space.dofmap.index_map.size_local]
-        total = nodal.array.reshape(-1, domain.geometry.dim)[owned].sum(axis=0)
-        return np.asarray(domain.comm.allreduce(total))
+        return owned, nodal.array.reshape(-1, domain.geometry.dim)[owned]
 
     def write(self, path: str | Path) -> None:
         """Write a VTKHDF file for ParaView: displacement at the nodes, `cell_fields` in the cells.
