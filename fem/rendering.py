@@ -64,6 +64,7 @@ def render(scene: Mapping[str, Any], path: Path) -> None:
         plotter.camera.elevation = 22.0
         plotter.enable_anti_aliasing("ssaa")
     plotter.reset_camera()
+    plotter.camera.SetWindowCenter(0.17, 0.0)  # the scale of colours has the right for itself
     plotter.screenshot(str(path))
     plotter.close()
 
