@@ -20,14 +20,14 @@ from fem.laws import NeoHooke
 MESHES = Path(__file__).parents[2] / "meshes"
 
 
-def write(path: Path, build: Callable[[Any], None], *, order: int = 1) -> Path:
+def write(path: Path, build: Callable[[Any], None], *, order: int = 1, sizes: tuple[float, float] = (0.7, 0.7)) -> Path:
     """Build a model in gmsh, mesh it coarsely and write it."""
     gmsh.initialize(interruptible=False)
     try:
         gmsh.option.setNumber("General.Verbosity", 0)
         build(gmsh.model)
-        gmsh.option.setNumber("Mesh.MeshSizeMin", 0.7)
-        gmsh.option.setNumber("Mesh.MeshSizeMax", 0.7)
+        gmsh.option.setNumber("Mesh.MeshSizeMin", sizes[0])
+        gmsh.option.setNumber("Mesh.MeshSizeMax", sizes[1])
         gmsh.model.mesh.generate(gmsh.model.getDimension())
         gmsh.model.mesh.setOrder(order)
         gmsh.write(str(path))
