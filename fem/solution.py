@@ -127,10 +127,11 @@ class Solution:
         return PointData(quadrature.coordinates(), quadrature.weights(), F, response)
 
     def cell_fields(self) -> dict[str, Float[np.ndarray, "cells ..."]]:
-        """Volume averages over each cell of this rank: the fields of `PointData.scalars` and cauchy_stress (3, 3)."""
+        """Volume averages over each cell of this rank: the fields of `PointData.scalars`, first_piola and cauchy_stress (3, 3)."""
         points = self.at_quadrature()
         mean = self.material.quadrature.cell_mean
         fields: dict[str, np.ndarray] = {name: mean(values) for name, values in points.scalars().items()}
+        fields["first_piola"] = mean(np.asarray(points.response.first_piola))
         fields["cauchy_stress"] = mean(points.cauchy_stress)
         return fields
 

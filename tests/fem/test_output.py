@@ -52,7 +52,7 @@ def test_file_holds_the_solution(tmp_path: Path, cell: str, degree: int) -> None
     assert grid.n_cells == solution.mesh.domain.topology.index_map(gdim).size_global
     assert grid.n_points == solution.displacement.function_space.dofmap.index_map.size_global
     assert set(grid.point_data) == {"displacement", "stress", "energy", "volume_ratio", "trust"}
-    assert set(grid.cell_data) == {"cauchy_stress", "stress", "energy", "volume_ratio", "trust"}
+    assert set(grid.cell_data) == {"first_piola", "cauchy_stress", "stress", "energy", "volume_ratio", "trust"}
     probed = solution.probe(grid.points[:, :gdim])
     assert np.allclose(grid.point_data["displacement"][:, :gdim], probed, atol=1e-9)
     # node numbering of the cells: VTK measures each cell right side out, and together they fill the body
@@ -76,6 +76,8 @@ def test_recovered_stress_is_exact_where_it_is_uniform(tmp_path: Path) -> None:
     s = sigma - np.trace(sigma) / 3 * np.eye(3)
     assert np.allclose(grid.point_data["stress"], np.sqrt(1.5 * (s * s).sum()), rtol=1e-10)
     assert np.allclose(grid.cell_data["cauchy_stress"], sigma.reshape(-1), atol=1e-12)
+    piola = law.evaluate(F[None]).first_piola[0]
+    assert np.allclose(grid.cell_data["first_piola"], piola.reshape(-1), atol=1e-12)
 
 
 def test_failed_write_leaves_the_old_file(
