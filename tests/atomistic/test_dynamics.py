@@ -1,4 +1,4 @@
-"""Thermal stress: honest error bars on series of known correlation, the ideal-gas limit, and a stress in hot silicon."""
+"""Thermal stress: the ideal-gas limit, a stress in hot silicon, and what is refused."""
 
 import numpy as np
 import pytest
@@ -7,56 +7,8 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 
 import atomistic
-from atomistic import time_average
-from atomistic.time_series import TooFewSamples, statistical_inefficiency
 
 from .conftest import random_potential
-
-
-def autoregressive(samples: int, correlation: float, generator: np.random.Generator) -> np.ndarray:
-    """x_t = c x_{t-1} + noise, stationary with unit variance; its inefficiency is (1 + c) / (1 - c)."""
-    x = np.empty(samples)
-    x[0] = generator.normal()
-    noise = generator.normal(0.0, np.sqrt(1.0 - correlation**2), samples)
-    for t in range(1, samples):
-        x[t] = correlation * x[t - 1] + noise[t]
-    return x
-
-
-def test_inefficiency_of_an_autoregressive_series() -> None:
-    generator = np.random.default_rng(0)
-    for correlation in (0.0, 0.5, 0.9):
-        expected = (1.0 + correlation) / (1.0 - correlation)
-        measured = np.mean([statistical_inefficiency(autoregressive(4000, correlation, generator)) for _ in range(20)])
-        assert measured == pytest.approx(expected, rel=0.15)
-
-
-def test_error_bars_cover() -> None:
-    """The true mean lies within one (two) standard errors in about 68 % (95 %) of repetitions."""
-    generator = np.random.default_rng(1)
-    deviations = []
-    for _ in range(300):
-        average = time_average(autoregressive(600, 0.8, generator)[:, None])
-        deviations.append(abs(average.mean[0]) / average.standard_error[0])
-    within = np.mean(np.array(deviations)[:, None] < [1.0, 2.0], axis=0)
-    assert 0.60 < within[0] < 0.76
-    assert 0.90 < within[1] < 0.98
-
-
-def test_equilibration_is_left_out() -> None:
-    generator = np.random.default_rng(2)
-    series = autoregressive(1000, 0.5, generator)
-    series[:200] += 20.0 * np.exp(-np.arange(200) / 40.0)
-    average = time_average(series[:, None])
-    assert 100 <= average.equilibration <= 500
-    assert abs(average.mean[0]) < 4.0 * average.standard_error[0]
-
-
-def test_too_few_samples_are_refused() -> None:
-    with pytest.raises(TooFewSamples, match="10 samples"):
-        time_average(np.zeros((10, 1)))
-    with pytest.raises(TooFewSamples, match="independent samples"):
-        time_average(np.linspace(0.0, 1.0, 100)[:, None])
 
 
 class NoInteraction(Calculator):

@@ -53,7 +53,7 @@ def test_energy_does_not_drift(crystal: Atoms, calculator: NeuralCalculator) -> 
     time = np.arange(len(energies)) - 0.5 * (len(energies) - 1)
     slope = time @ energies / (time @ time)
     residual = energies - energies.mean() - slope * time
-    error = np.sqrt(statistical_inefficiency(residual) * residual.var() / (time @ time))
+    error = np.sqrt(statistical_inefficiency(residual[:, None])[0] * residual.var() / (time @ time))
     assert abs(slope) < 2.0 * error
     # That says little if the error is large: over the run it must stay far below the thermal energy.
     assert 2.0 * error * len(energies) < 1e-2 * units.kB * 600.0
