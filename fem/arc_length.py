@@ -72,9 +72,9 @@ def trace_path(
     Returns:
         Why it stopped short; "" at load factor 1, which is met exactly, at `until`, or after `steps`.
     """
-    comm = equilibrium.mesh.domain.comm
+    comm = equilibrium.residual.mesh.domain.comm
     equilibrium.expect_indefinite()
-    u0, s0 = equilibrium.owned(), start
+    u0, s0 = equilibrium.residual.owned(), start
     if equilibrium.look(u0, s0) is None:
         return "the law cannot be evaluated at the start"
     directions = equilibrium.directions()
@@ -122,7 +122,7 @@ def _correct(
     for iteration in range(_ITERATIONS + 1):
         look = equilibrium.look(u0 + du, s0 + ds)
         if look is None:
-            reason = equilibrium.objection
+            reason = equilibrium.residual.objection
             break
         residuals.append(look.residual)
         gap = length**2 - metric.product(du, ds, du, ds)
@@ -143,7 +143,7 @@ def _correct(
 def _land(equilibrium: Equilibrium, history: History, u0: np.ndarray, s0: float, u: np.ndarray, s: float) -> str:
     """Equilibrium at load factor 1, between two states of the path on both sides of it."""
     part = (1.0 - s0) / (s - s0)
-    equilibrium.set_owned(u0 + part * (u - u0))
+    equilibrium.residual.set_owned(u0 + part * (u - u0))
     attempt = equilibrium.solve(1.0)
     if attempt.converged:
         history.record(1.0, attempt)

@@ -48,13 +48,13 @@ def travel(equilibrium: Equilibrium, journey: Journey, follow: Follow) -> Soluti
         CheckpointError: the file to start from is no checkpoint of this mesh and element.
         OSError: the checkpoint cannot be written.
     """
-    state = {"displacement": equilibrium.displacement}
+    state = {"displacement": equilibrium.residual.displacement}
     try:
         checkpoint = None if journey.checkpoint is None else Checkpoint(Path(journey.checkpoint), state)
         steps: list[LoadStep] = []
         load, obstacle = 0.0, ""
         if isinstance(journey.start, Solution):
-            _take_over(journey.start, equilibrium.displacement)
+            _take_over(journey.start, equilibrium.residual.displacement)
             load = journey.start.load_factor
         elif journey.start is not None:
             steps = Checkpoint(Path(journey.start), state).read()
@@ -62,7 +62,7 @@ def travel(equilibrium: Equilibrium, journey: Journey, follow: Follow) -> Soluti
         if journey.start is not None:
             attempt = equilibrium.solve(load)
             obstacle = "" if attempt.converged else f"the start is near no equilibrium at that load: {attempt.reason}"
-        history = History(equilibrium, steps, load, journey.watched, checkpoint, journey.progress)
+        history = History(equilibrium.residual, steps, load, journey.watched, checkpoint, journey.progress)
         if not obstacle:
             if isinstance(journey.start, Solution):
                 history.record(load, attempt)

@@ -1,9 +1,4 @@
-"""Equilibrium of a solid at a given load, solved by PETSc's Newton method.
-
-Find u with its prescribed components such that for all admissible v
-
-    R(u; v) = int P(I + grad u) : grad v dV  -  (work of the loads, see `fem.loads`)  =  0,
-    K(u; v, du) = int grad v : A : grad du dV  -  (its derivative by u).
+"""Equilibrium of a solid at a given load, R(u) = 0 (`fem.residual`), solved by PETSc's Newton method.
 
 SNES does the Newton steps; how far to go along each is decided by `fem.line_search` before SNES takes it, on numbers
 which all ranks share: one decision, no deadlock, also when the law cannot be evaluated on one rank only.
@@ -17,20 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpi4py import MPI  # isort: skip
-
-import dolfinx.fem.petsc as petsc_fem
 import numpy as np
-from dolfinx import fem as dfem
 from jaxtyping import Float
 from petsc4py import PETSc
 
-from fem.law import InadmissibleDeformation
 from fem.law_check import InconsistentLaw, SlowNewton, law_errors, lost_its_order
 from fem.line_search import ANY_STEP, RESIDUAL_ONLY, Trial, step_length
-from fem.linear_solver import solver_options, tell_rigid_motions
-from fem.loads import Load, Loads
-from fem.material import LawFailed
+from fem.linear_solver import solver_options
+from fem.loads import Load
+from fem.residual import Residual
 from fem.supports import Supports
 from fem.weak_form import WeakForm
 
@@ -83,14 +73,7 @@ class Look:
 
 
 class Equilibrium:
-    """The discrete problem of a body: forms, matrix, solver and the present displacement.
-
-    Attributes:
-        mesh: the body's.
-        displacement: u at present.
-        material: the law at the quadrature points.
-        loads: what acts besides the supports.
-        objection: of the law to the last displacement which it rejected.
+    """Newton's method for a body. Collective.
 
     Convergence is |R| <= tolerance * |nodal forces| where the nodal forces are the larger of the applied ones and
     the internal ones including reactions, or |R| at the level of round-off. A law with noise in its stress may never
@@ -103,6 +86,10 @@ class Equilibrium:
         tolerance: relative, of the residual.
         petsc_options_prefix: of the SNES, ends in "_"; options of the user's under it win over the defaults.
         petsc_options: further PETSc options, over the defaults.
+
+    Attributes:
+        residual: the body's, with its displacement.
+        seconds: wall time of Newton so far, on this rank.
     """
 
     def __init__(
@@ -117,32 +104,16 @@ class Equilibrium:
     ) -> None:
         if not petsc_options_prefix.endswith("_"):
             raise ValueError(f"petsc_options_prefix is {petsc_options_prefix!r}, expected it to end in '_'")
-        self.mesh, self.displacement, self.material = weak.mesh, weak.displacement, weak.material
-        space = self.displacement.function_space
-        self.assembly_seconds = self.newton_seconds = 0.0
+        self.residual = Residual(weak, supports, loads)
+        self.seconds = 0.0
         self._comm = weak.mesh.domain.comm
-        self._supports = supports
         self._tolerance = tolerance
-
-        self._weak = weak
-        self.loads = Loads(weak.mesh, self.displacement, loads, weak.kind.width, weak.kind.stretch(self.displacement))
-        self._matrix = petsc_fem.create_matrix(weak.tangents[0])
-        tell_rigid_motions(self._matrix, space)
-        self._vectors = [petsc_fem.create_vector(space) for _ in range(5)]
-        self._residual, self._x, self._lift, self._x_trial, self._f_trial = self._vectors
-        self._nodal_force = 0.0
-        self._supported = False
+        self._vectors = [self.residual.vector() for _ in range(4)]
+        self._f, self._x, self._x_trial, self._f_trial = self._vectors
         self._stuck = self._stagnated = self._descending = self._law_checked = False
-        self.objection = ""
-        if not self.material.update():
-            raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
-        self._evaluated_at: np.ndarray | None = self._x.array_r.copy()
-        self._round_off = self._round_off_level()
         self._residuals: list[float] = []
-        defaults = {
-            **NEWTON,
-            **solver_options(space, symmetric=self.loads.conservative, mixed=weak.formulation == "mixed"),
-        }
+        space, symmetric = self.residual.displacement.function_space, self.residual.loads.conservative
+        defaults = {**NEWTON, **solver_options(space, symmetric=symmetric, mixed=weak.formulation == "mixed")}
         self._snes = self._create_snes(petsc_options_prefix, {**defaults, **(petsc_options or {})})
 
     def solve(self, load_factor: float, *, descend: bool = False) -> Attempt:
@@ -152,11 +123,11 @@ class Equilibrium:
         potential rises, towards a saddle, are taken backwards.
         """
         self._descending = descend
-        self.set_load_factor(load_factor)
+        self.residual.set_load_factor(load_factor)
         self._residuals = []
         self._stuck = self._stagnated = False
-        self.objection = ""
-        self._x.array[:] = self.displacement.x.array[: self._x.local_size]
+        self.residual.objection = ""
+        self._x.array[:] = self.residual.owned()
         start = time.perf_counter()
         try:
             self._snes.solve(None, self._x)
@@ -168,16 +139,17 @@ class Equilibrium:
         except PETSc.Error as error:
             # what a callback raised (a law's mistake, an interrupt) is the news, not that PETSc passed it on
             raise error.__cause__ or error from None
-        self.newton_seconds += time.perf_counter() - start
-        self._show(self._x)
+        self.seconds += time.perf_counter() - start
+        self.residual.show(self._x)
         converged = bool(self._snes.is_converged)
         reason = self._snes.getConvergedReason()
         name = _REASONS.get(reason, f"PETSc reason {reason}")
-        left = f"{self._residuals[-1] / self._nodal_force:.1e}" if self._residuals and self._nodal_force > 0.0 else "0"
+        scale = self.residual.nodal_force
+        left = f"{self._residuals[-1] / scale:.1e}" if self._residuals and scale > 0.0 else "0"
         if not converged:
             name += f", |R| {left} of the nodal forces, tolerance {self._tolerance:.1e}"
-            name += f" ({self.objection})" if self.objection else ""
-        if not self._stagnated and (not converged or lost_its_order(self._residuals, self._nodal_force)):
+            name += f" ({self.residual.objection})" if self.residual.objection else ""
+        if not self._stagnated and (not converged or lost_its_order(self._residuals, scale)):
             self._suspect_law(converged)
         if converged and self._stagnated and self._comm.rank == 0:
             warnings.warn(
@@ -195,31 +167,15 @@ class Equilibrium:
             self._snes.getLinearSolveIterations(),
         )
 
-    def set_load_factor(self, load_factor: float) -> None:
-        """Let the loads and prescribed displacements of that load factor act. Collective."""
-        self._load_factor = load_factor
-        self._supports.set_load_factor(load_factor)
-        self.loads.set_load_factor(load_factor)
-
-    def owned(self) -> Float[np.ndarray, " n"]:
-        """The present displacement of the owned nodes, a copy."""
-        return np.array(self.displacement.x.array[: self._x.local_size])
-
-    def set_owned(self, displacement: Float[np.ndarray, " n"]) -> None:
-        """Change the displacement of the owned nodes, and of the ghosts with them. Collective."""
-        self.displacement.x.array[: self._x.local_size] = displacement
-        self.displacement.x.scatter_forward()
-
     def look(self, displacement: Float[np.ndarray, " n"], load_factor: float) -> Look | None:
         """Go to a displacement and load factor; None where the law cannot be evaluated (`objection`). Collective."""
-        self.set_load_factor(load_factor)
+        self.residual.set_load_factor(load_factor)
         self._x.array[:] = displacement
-        self._compute_residual(self._snes, self._x, self._residual)
-        norm = _norm(self._residual)
+        norm = self.residual.evaluate(self._x, self._f)
         if not np.isfinite(norm):
             return None
-        self._show(self._x)
-        return Look(norm, self._supported and norm <= max(self._tolerance * self._nodal_force, self._round_off))
+        self.residual.show(self._x)
+        return Look(norm, self._balanced(norm))
 
     def directions(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]] | None:
         """Where the last `look` was: K^-1 R, and K^-1 of minus the derivative of R by the load factor. Collective.
@@ -227,11 +183,12 @@ class Equilibrium:
         Motions of supports are part of both: minus the first is the Newton step at this load factor, the second the rate of the
         displacement along the path. None where the linear solver fails.
         """
-        self._compute_tangent(self._snes, self._x, self._matrix, self._matrix)
+        self.residual.linearise(self._x)
         ksp = self._snes.getKSP()
-        ksp.setOperators(self._matrix)
+        ksp.setOperators(self.residual.matrix)
+        self.residual.rate(self._f_trial)
         found = []
-        for right_hand_side in (self._residual, self._path_rate()):
+        for right_hand_side in (self._f, self._f_trial):
             ksp.solve(right_hand_side, self._x_trial)
             found.append(self._x_trial.array_r.copy())
             finite = np.isfinite(self._x_trial.norm())
@@ -239,13 +196,9 @@ class Equilibrium:
                 return None
         return found[0], found[1]
 
-    def held(self) -> np.ndarray:
-        """Which owned unknowns are prescribed."""
-        return self._supports.held()
-
     def potential(self) -> float:
         """Pi at the last `look`, of what has a potential. Collective."""
-        return self.material.energy() + self.loads.stored() - self.loads.dead_work(self._x)
+        return self.residual.potential(self._x)[0]
 
     def inverse(self, vector: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"] | None:
         """K^-1 times a vector, with the K of the last Newton step, as it stands; None where the linear solver fails. Collective."""
@@ -257,7 +210,7 @@ class Equilibrium:
     def apply(self, vector: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """K times a vector, with the K of the last Newton step. Collective."""
         self._f_trial.array[:] = vector
-        self._matrix.mult(self._f_trial, self._x_trial)
+        self.residual.matrix.mult(self._f_trial, self._x_trial)
         return np.array(self._x_trial.array_r)
 
     @property
@@ -271,55 +224,28 @@ class Equilibrium:
         if ksp.getType() == "cg":
             ksp.setType("gmres")
 
-    def _path_rate(self) -> Any:
-        """Derivative of the loads and of the prescribed displacements by the load factor, on free and on prescribed rows."""
-        rate, conditions = self._f_trial, self._supports.conditions
-        self.loads.rate(rate, self._load_factor)
-        self._supports.set_rate(self._load_factor)
-        with self._lift.localForm() as local:
-            local.set(0.0)
-        for form in self._tangents:
-            petsc_fem.apply_lifting(self._lift, [form], bcs=[conditions], alpha=1.0)
-        _add_ghosts(self._lift)
-        rate.axpy(1.0, self._lift)
-        petsc_fem.set_bc(rate, conditions)
-        self._supports.set_load_factor(self._load_factor)
-        return rate
-
-    def nodal_forces(self) -> tuple[np.ndarray, dict[str, tuple[float, ...]]]:
-        """Forces of loads, springs and supports on the owned unknowns, and the supports' resultants, at the last solution. Collective."""
-        with self._lift.localForm() as local:
-            local.set(0.0)
-        self.loads.add_forces(self._lift)
-        external = self._lift.array_r.copy()
-        _assemble(self._lift, self._weak.internal)
-        reactions = np.where(self._supports.held(), self._lift.array_r - external, 0.0)
-        return external + reactions, self._supports.resultants(reactions)
-
     def destroy(self) -> None:
         """Free the PETSc objects. Collective, as PETSc wants it: hence not left to the garbage collector."""
         for key in self._our_options:
             PETSc.Options().delValue(key)
-        for thing in (self._snes, self._matrix, self.loads, *self._vectors):
+        for thing in (self._snes, self.residual, *self._vectors):
             thing.destroy()
-
-    @property
-    def _tangents(self) -> list[dfem.Form]:
-        """Whose sum is the tangent: of the law, and of the loads which follow the body."""
-        return self._weak.tangents if self.loads.tangent is None else [*self._weak.tangents, self.loads.tangent]
 
     def _suspect_law(self, converged: bool) -> None:
         """Once, and only when Newton does badly: compare the law with differences where the body is now. Collective."""
-        if self._law_checked or self.objection:
+        if self._law_checked or self.residual.objection:
             return
         self._law_checked = True
         complaint = ""
         try:
-            F = self.material.deformation_gradient()
-            errors = law_errors(lambda F, tangent: self.material.respond(F, tangent=tangent), F)
+            material = self.residual.material
+            errors = law_errors(
+                lambda F, tangent: material.respond(F, tangent=tangent), material.deformation_gradient()
+            )
             complaint = "" if errors.noise else errors.complaint
-        except InadmissibleDeformation:
-            pass  # too close to the end of what the law can do to tell
+        except Exception:
+            # it could be asked where the body is, but not beside: no verdict, and this rank must not leave the others waiting
+            complaint = ""
         complaint = next((c for c in self._comm.allgather(complaint) if c), "")
         if complaint and not converged:
             raise InconsistentLaw(f"Newton failed, and {complaint}")
@@ -335,8 +261,8 @@ class Equilibrium:
 
     def _create_snes(self, prefix: str, options: Mapping[str, object]) -> PETSc.SNES:
         snes = PETSc.SNES().create(self._comm)
-        snes.setFunction(self._compute_residual, self._residual)
-        snes.setJacobian(self._compute_tangent, self._matrix)
+        snes.setFunction(lambda _, x, f: self.residual.evaluate(x, f), self._f)
+        snes.setJacobian(lambda _, x, *matrices: self.residual.linearise(x), self.residual.matrix)
         snes.setConvergenceTest(self._test_convergence)
         snes.setLineSearchPreCheck(self._shorten_step)
         snes.setOptionsPrefix(prefix)
@@ -349,52 +275,13 @@ class Equilibrium:
         self._our_options = tuple(ours)  # parts of preconditioners read them when they are first set up
         return snes
 
-    def _show(self, x: PETSc.Vec) -> None:
-        """Copy a PETSc vector into the displacement, ghosts included."""
-        self.displacement.x.array[: x.local_size] = x.array_r
-        self.displacement.x.scatter_forward()
-
-    def _ask_law(self, x: PETSc.Vec) -> bool:
-        """Have P and A at x, without asking the law twice at the same point. Collective."""
-        same = self._evaluated_at is not None and np.array_equal(self._evaluated_at, x.array_r)
-        if self._comm.allreduce(same, MPI.LAND):
-            return True
-        self._show(x)
-        self._evaluated_at = None
-        accepted = self.material.update()
-        if accepted:
-            self._evaluated_at = x.array_r.copy()
-        else:
-            self.objection = self.material.rejection
-        return accepted
-
-    def _compute_residual(self, snes: PETSc.SNES, x: PETSc.Vec, f: PETSc.Vec) -> None:
-        if not self._ask_law(x):
-            f.set(np.nan)
-            return
-        start = time.perf_counter()
-        _assemble(f, self._weak.internal)
-        self._nodal_force = max(_norm(f), self.loads.size())
-        self.loads.add_forces(f, -1.0)
-        conditions = self._supports.conditions
-        self._supported = self._supports.reached(x)
-        if not self._supported:
-            # The change of prescribed values still to come acts on the free rows through the tangent.
-            with self._lift.localForm() as local:
-                local.set(0.0)
-            for form in self._tangents:
-                petsc_fem.apply_lifting(self._lift, [form], bcs=[conditions], x0=[x], alpha=-1.0)
-            _add_ghosts(self._lift)
-            f.axpy(1.0, self._lift)
-        petsc_fem.set_bc(f, conditions, x0=x, alpha=-1.0)
-        self.assembly_seconds += time.perf_counter() - start
-
     def _shorten_step(self, x: PETSc.Vec, step: PETSc.Vec) -> None:
         """Scale the step which SNES is about to subtract from x."""
-        residual = self._snes.getFunction()[0]
-        start = self._trial(x, residual)
-        slope = -residual.dot(step) if self._supported else ANY_STEP
-        if self._supported and not self.loads.conservative:
+        residual: Any = self._snes.getFunction()[0]
+        supported = self.residual.supported
+        start = self._trial(x, residual.norm())
+        slope = -residual.dot(step) if supported else ANY_STEP
+        if supported and not self.residual.loads.conservative:
             slope = RESIDUAL_ONLY
         elif self._descending and slope > 0.0:
             step.scale(-1.0)
@@ -402,37 +289,33 @@ class Equilibrium:
 
         def trial(part: float) -> Trial:
             self._x_trial.waxpy(-part, step, x)
-            self._compute_residual(self._snes, self._x_trial, self._f_trial)
-            return self._trial(self._x_trial, self._f_trial)
+            return self._trial(self._x_trial, self.residual.evaluate(self._x_trial, self._f_trial))
 
         part = step_length(start, slope, trial)
         self._stuck = part == 0.0
         step.scale(part)
 
-    def _trial(self, x: PETSc.Vec, residual: PETSc.Vec) -> Trial:
-        norm = _norm(residual)
+    def _trial(self, x: PETSc.Vec, norm: float) -> Trial:
         if not np.isfinite(norm):
             return Trial(np.nan, np.nan, np.nan)
-        stored, work = self.material.energy() + self.loads.stored(), self.loads.dead_work(x)
-        return Trial(stored - work, abs(stored) + abs(work), norm)
+        potential, size = self.residual.potential(x)
+        return Trial(potential, size, norm)
 
-    def _compute_tangent(self, snes: PETSc.SNES, x: PETSc.Vec, matrix: PETSc.Mat, preconditioner: PETSc.Mat) -> None:
-        self._ask_law(x)
-        start = time.perf_counter()
-        self._matrix.zeroEntries()
-        for form in self._tangents:
-            petsc_fem.assemble_matrix(self._matrix, form, self._supports.conditions, diag=1.0)
-            self._matrix.assemble()  # PETSc drops what is added after the ones of prescribed rows were inserted
-        self.assembly_seconds += time.perf_counter() - start
+    def _balanced(self, norm: float) -> bool:
+        """Whether |R| is as good as zero."""
+        return self.residual.supported and norm <= max(
+            self._tolerance * self.residual.nodal_force, self.residual.round_off
+        )
 
     def _test_convergence(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
         residual = norms[2]
         self._residuals.append(residual)
         if not np.isfinite(residual):
             return _NOT_A_NUMBER
-        if self._supported and residual <= max(self._tolerance * self._nodal_force, self._round_off):
+        if self._balanced(residual):
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
-        if self._supported and residual <= _STAGNANT * self._nodal_force and (self._stuck or self._no_better()):
+        nearly = self.residual.supported and residual <= _STAGNANT * self.residual.nodal_force
+        if nearly and (self._stuck or self._no_better()):
             self._stagnated = True
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
         if self._stuck:
@@ -443,32 +326,6 @@ class Equilibrium:
         """Whether neither of the last two iterations took a tenth off the smallest residual before them."""
         before, last = self._residuals[:-2], self._residuals[-2:]
         return bool(before) and min(last) > 0.9 * min(before)
-
-    def _round_off_level(self) -> float:
-        """|R| below which digits are noise: ten roundings of F (relative to 1), each times stiffness and nodal area."""
-        stiffness = self.material.stiffness()
-        volume = self.material.volume()
-        d = self.displacement.function_space.mesh.geometry.dim
-        nodes = self.displacement.function_space.dofmap.index_map.size_global
-        return float(10.0 * np.finfo(float).eps * stiffness * (volume / nodes) ** ((d - 1) / d) * np.sqrt(nodes))
-
-
-def _assemble(vector: PETSc.Vec, *forms: dfem.Form) -> None:
-    """Sum of linear forms, ghost contributions sent to their owners."""
-    with vector.localForm() as local:
-        local.set(0.0)
-    for form in forms:
-        petsc_fem.assemble_vector(vector, form)
-    _add_ghosts(vector)
-
-
-def _norm(vector: PETSc.Vec) -> float:
-    norm: Any = vector.norm()  # a pair for some kinds of norm, says petsc4py
-    return float(norm)
-
-
-def _add_ghosts(vector: PETSc.Vec) -> None:
-    vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
 
 
 # DIVERGED_FNORM_NAN of PETSc, which 3.25 calls DIVERGED_FUNCTION_NANORINF

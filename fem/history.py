@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from mpi4py import MPI  # isort: skip  # noqa: F401
 
 from fem.checkpoint import Checkpoint
-from fem.equilibrium import Attempt, Equilibrium
+from fem.equilibrium import Attempt
 from fem.load_step import LoadStep
 from fem.probes import Probes
 from fem.progress import Progress, time_left
+from fem.residual import Residual
 
 
 class History:
     """Collects the steps of one solve. Collective.
 
     Args:
-        equilibrium: the problem; its present state is where the history goes on.
+        residual: the body's; its present state is where the history goes on.
         steps: which led to the present state.
         load_factor: of the present state.
         watched: points whose displacement is recorded, by name.
@@ -31,7 +32,7 @@ class History:
 
     def __init__(
         self,
-        equilibrium: Equilibrium,
+        residual: Residual,
         steps: Sequence[LoadStep] = (),
         load_factor: float = 0.0,
         watched: Mapping[str, Sequence[float]] | None = None,
@@ -39,36 +40,36 @@ class History:
         progress: Progress | None = None,
     ) -> None:
         self.steps = list(steps)
-        self._equilibrium = equilibrium
-        self._comm = equilibrium.displacement.function_space.mesh.comm
+        self._residual = residual
+        self._comm = residual.displacement.function_space.mesh.comm
         self._names = list(watched or {})
-        domain = equilibrium.displacement.function_space.mesh
+        domain = residual.displacement.function_space.mesh
         self._probes = Probes(domain, [watched[name] for name in self._names]) if watched else None
         self._checkpoint = checkpoint
         self._progress = progress if self._comm.rank == 0 else None
         self._begun = self._last = time.perf_counter()
         self._first_load = load_factor
         # a state taken over from elsewhere has cost what it has stored
-        self._work = steps[-1].work if steps else equilibrium.material.energy()
+        self._work = steps[-1].work if steps else residual.material.energy()
         self._cut_backs = 0
-        self._forces, _ = equilibrium.nodal_forces()
-        self._displacement = self._equilibrium.owned()
+        self._forces, _ = residual.nodal_forces()
+        self._displacement = self._residual.owned()
 
     def record(self, load_factor: float, attempt: Attempt) -> LoadStep:
         """Take down the present state, converged at that load factor."""
-        forces, reactions = self._equilibrium.nodal_forces()
-        displacement = self._equilibrium.owned()
+        forces, reactions = self._residual.nodal_forces()
+        displacement = self._residual.owned()
         increment = 0.5 * float((self._forces + forces) @ (displacement - self._displacement))
         self._forces, self._displacement = forces, displacement
         self._work += float(self._comm.allreduce(increment))
-        u = self._equilibrium.displacement
+        u = self._residual.displacement
         probed = {} if self._probes is None else dict(zip(self._names, self._probes.values(u).tolist(), strict=True))
         now = time.perf_counter()
         step = LoadStep(
             load_factor=load_factor,
             iterations=attempt.iterations,
             residuals=attempt.residuals,
-            energy=self._equilibrium.material.energy(),
+            energy=self._residual.material.energy(),
             seconds=now - self._last,
             cut_backs=self._cut_backs,
             stagnated=attempt.stagnated,

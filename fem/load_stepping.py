@@ -76,13 +76,15 @@ def follow_load(
     Returns:
         Why it stopped: "" at full load. The displacement is that of the last converged step.
     """
-    u = equilibrium.displacement.x.array
+    u = equilibrium.residual.displacement.x.array
     path = _Path([start], [u.copy()])
     step = min(first, longest)
     shortest = _SHORTEST * step
     failures = 0
     stability = (
-        Stability(equilibrium) if stable and equilibrium.loads.conservative and equilibrium.has_factors else None
+        Stability(equilibrium)
+        if stable and equilibrium.residual.loads.conservative and equilibrium.has_factors
+        else None
     )
     while path.loads[-1] < 1.0:
         load = path.loads[-1]
@@ -109,15 +111,16 @@ def follow_load(
             # the first failure may be bad luck, a second one means far too long
             step = (0.5 if failures == 1 else 0.25) * (target - load)
             if step < shortest:
-                equilibrium.set_owned(path.states[-1][: equilibrium.held().size])
-                equilibrium.look(equilibrium.owned(), load)
+                residual = equilibrium.residual
+                residual.set_owned(path.states[-1][: residual.held().size])
+                equilibrium.look(residual.owned(), load)
                 return attempt.reason
             history.failed(target, attempt, load + step)
     return ""
 
 
 def _attempt(equilibrium: Equilibrium, path: _Path, target: float) -> Attempt:
-    u = equilibrium.displacement.x.array
+    u = equilibrium.residual.displacement.x.array
     if len(path.states) > 1:
         u[:] = path.extrapolated(target)
         attempt = equilibrium.solve(target)

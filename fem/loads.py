@@ -133,13 +133,13 @@ class Loads:
         """Let the loads of that load factor act."""
         for schedule, constant in self._scales:
             constant.value = schedule(factor)
-        self._assemble(self._constant_part, self._dead)
+        assemble(self._constant_part, self._dead)
 
     def add_forces(self, vector: PETSc.Vec, scale: float = 1.0) -> None:
         """Add `scale` times the nodal forces at the present displacement and load factor."""
         vector.axpy(scale, self._constant_part)
         if self._moving is not None:
-            self._assemble(self._work, self._moving)
+            assemble(self._work, self._moving)
             vector.axpy(scale, self._work)
 
     def rate(self, vector: PETSc.Vec, factor: float) -> None:
@@ -147,7 +147,7 @@ class Loads:
         now = [float(constant.value) for _, constant in self._scales]
         for schedule, constant in self._scales:
             constant.value = rate(schedule, factor)
-        self._assemble(vector, self._dead, self._following)
+        assemble(vector, self._dead, self._following)
         for (_, constant), value in zip(self._scales, now, strict=True):
             constant.value = value
 
@@ -175,15 +175,20 @@ class Loads:
         self._scales.append((schedule, constant))
         return constant
 
-    @staticmethod
-    def _assemble(vector: PETSc.Vec, *forms: dfem.Form | None) -> None:
-        """Sum of linear forms, ghost contributions sent to their owners."""
-        with vector.localForm() as local:
-            local.set(0.0)
-        for form in forms:
-            if form is not None:
-                petsc_fem.assemble_vector(vector, form)
-        vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+
+def assemble(vector: PETSc.Vec, *forms: dfem.Form | None) -> None:
+    """Sum of linear forms, ghost contributions sent to their owners. Collective."""
+    with vector.localForm() as local:
+        local.set(0.0)
+    for form in forms:
+        if form is not None:
+            petsc_fem.assemble_vector(vector, form)
+    add_ghosts(vector)
+
+
+def add_ghosts(vector: PETSc.Vec) -> None:
+    """Send ghost contributions to their owners. Collective."""
+    vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
 
 
 def spring_energies(mesh: Mesh, space: dfem.FunctionSpace, loads: Sequence[Load]) -> Float[np.ndarray, "m m"] | None:

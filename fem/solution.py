@@ -90,9 +90,10 @@ class Solution:
     @classmethod
     def of(cls, equilibrium: Equilibrium, steps: Sequence[LoadStep]) -> Solution:
         """Take over the state of a solve."""
-        law, assembly = equilibrium.material.seconds, equilibrium.assembly_seconds
-        seconds = {"law": law, "assembly": assembly, "linear solve": equilibrium.newton_seconds - law - assembly}
-        return cls(equilibrium.displacement, tuple(steps), equilibrium.mesh, equilibrium.material, seconds)
+        body = equilibrium.residual
+        law, assembly = body.material.seconds, body.seconds
+        seconds = {"law": law, "assembly": assembly, "linear solve": equilibrium.seconds - law - assembly}
+        return cls(body.displacement, tuple(steps), body.mesh, body.material, seconds)
 
     @property
     def load_factor(self) -> float:

@@ -42,9 +42,9 @@ class Stability:
 
     def __init__(self, equilibrium: Equilibrium) -> None:
         self._equilibrium = equilibrium
-        domain = equilibrium.mesh.domain
+        domain = equilibrium.residual.mesh.domain
         self._comm = domain.comm
-        space = equilibrium.displacement.function_space
+        space = equilibrium.residual.displacement.function_space
         X = space.tabulate_dof_coordinates()[: space.dofmap.index_map.size_local]
         extents = [np.ptp(np.concatenate(domain.comm.allgather(X[:, i]))) for i in range(3)]
         self._size = float(max(extents))
@@ -55,7 +55,7 @@ class Stability:
         self._vectors = np.cos(np.einsum("ni,vdi->ndv", X, waves) + phases.T).reshape(
             len(X) * space.dofmap.bs, _VECTORS
         )
-        self._vectors[equilibrium.held()] = 0.0
+        self._vectors[equilibrium.residual.held()] = 0.0
 
     def way_down(self) -> Float[np.ndarray, " n"] | None:
         """The direction of most negative curvature near the last Newton iterate, None if there is none. Its largest entry is 1."""
@@ -92,7 +92,7 @@ class Stability:
             direction = self.way_down()
             if direction is None:
                 return attempt, moved
-            here = self._equilibrium.owned()
+            here = self._equilibrium.residual.owned()
             if not self._descend(here, direction, load_factor):
                 self._equilibrium.look(here, load_factor)
                 break
