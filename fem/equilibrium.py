@@ -17,7 +17,7 @@ from jaxtyping import Float
 from petsc4py import PETSc
 
 from fem.law_check import InconsistentLaw, SlowNewton, law_errors, lost_its_order
-from fem.line_search import ANY_STEP, RESIDUAL_ONLY, Trial, step_length
+from fem.line_search import ANY_STEP, Trial, step_length
 from fem.linear_solver import solver_options
 from fem.loads import Load
 from fem.residual import Residual
@@ -279,11 +279,10 @@ class Equilibrium:
         """Scale the step which SNES is about to subtract from x."""
         residual: Any = self._snes.getFunction()[0]
         supported = self.residual.supported
+        self.residual.loads.freeze()
         start = self._trial(x, residual.norm())
         slope = -residual.dot(step) if supported else ANY_STEP
-        if supported and not self.residual.loads.conservative:
-            slope = RESIDUAL_ONLY
-        elif self._descending and slope > 0.0:
+        if self._descending and slope > 0.0:
             step.scale(-1.0)
             slope = -slope
 

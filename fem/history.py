@@ -46,7 +46,7 @@ class History:
         domain = residual.displacement.function_space.mesh
         self._probes = Probes(domain, [watched[name] for name in self._names]) if watched else None
         self._checkpoint = checkpoint
-        self._progress = progress if self._comm.rank == 0 else None
+        self._progress = progress
         self._begun = self._last = time.perf_counter()
         self._first_load = load_factor
         # a state taken over from elsewhere has cost what it has stored
@@ -82,16 +82,30 @@ class History:
         self._last, self._cut_backs = now, 0
         if self._checkpoint is not None:
             self._checkpoint.write(self.steps)
-        if self._progress is not None:
-            done = (load_factor - self._first_load) / (1.0 - self._first_load) if self._first_load < 1.0 else 1.0
-            left = time_left(done, now - self._begun)
-            message = f"load {load_factor:.4g}: {attempt.iterations} iterations, |R| {attempt.residuals[-1]:.1e}{left}"
-            self._progress(load_factor, message)
+        done = (load_factor - self._first_load) / (1.0 - self._first_load) if self._first_load < 1.0 else 1.0
+        left = time_left(done, now - self._begun)
+        self._tell(
+            load_factor,
+            f"load {load_factor:.4g}: {attempt.iterations} iterations, |R| {attempt.residuals[-1]:.1e}{left}",
+        )
         return step
 
     def failed(self, load_factor: float, attempt: Attempt, next_factor: float) -> None:
         """Count an attempt at that load factor which found no equilibrium."""
         self._cut_backs += 1
-        if self._progress is not None:
-            reached = self.steps[-1].load_factor if self.steps else 0.0
-            self._progress(reached, f"load {load_factor:.4g} failed ({attempt.reason}): trying {next_factor:.4g}")
+        reached = self.steps[-1].load_factor if self.steps else 0.0
+        self._tell(reached, f"load {load_factor:.4g} failed ({attempt.reason}): trying {next_factor:.4g}")
+
+    def _tell(self, load_factor: float, message: str) -> None:
+        """Call `progress` on rank 0; what it raises stops all ranks."""
+        problem: BaseException | None = None
+        if self._progress is not None and self._comm.rank == 0:
+            try:
+                self._progress(load_factor, message)
+            except BaseException as error:
+                problem = error
+        stopped = self._comm.bcast(problem is not None) if self._progress is not None else False
+        if problem is not None:
+            raise problem
+        if stopped:
+            raise RuntimeError("the progress function failed on rank 0, which says why")

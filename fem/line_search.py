@@ -1,12 +1,12 @@
 """How far to go along a Newton step.
 
-|R| is a poor guide in finite elasticity: a good step which bends a slender body stretches it first, and |R| rises
-tenfold before it falls. The potential energy Pi = int W dV - load_factor * f . u knows better, as equilibrium is its
-minimum; its slope along the step is R . du. So a step is taken in full where Pi falls enough (Armijo) and shortened
-where it does not, or where the law cannot be evaluated. Close to equilibrium Pi is flat to its last digits while |R|
-is not: a step which halves |R| is good as well. And where the fall which the slope promises is negligible beside Pi's
-own terms, Newton is within its quadratic range, while what Pi does there may be the noise of the law: the full step is
-taken, and whether |R| gets any better is for the convergence test to judge.
+|R| is a poor guide in finite elasticity: a good step which bends a slender body stretches it first, and |R| rises tenfold before it
+falls. The potential energy Pi = int W dV - load_factor * f . u knows better, as equilibrium is its minimum; its slope along the step is
+R . du. So a step is taken in full where Pi falls enough (Armijo) and shortened where it does not, or where the law cannot be evaluated.
+Forces that follow the body have no potential: they count with the values that they have where the step begins, as they do in Newton's
+step itself. Close to equilibrium Pi is flat to its last digits while |R| is not: a step which halves |R| is good as well. And where the
+fall which the slope promises is negligible beside Pi's own terms, Newton is within its quadratic range, while what Pi does there may be
+the noise of the law: the full step is taken, and whether |R| gets any better is for the convergence test to judge.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import numpy as np
 
 ANY_STEP = float("nan")
 """In place of a slope: whatever the law can be evaluated at will do."""
-RESIDUAL_ONLY = float("inf")
-"""In place of a slope: there is no potential, |R| has to fall."""
 
 _SUFFICIENT = 1e-4  # part of the decrease promised by the slope
 _SHORTEST = 2.0**-12
@@ -47,9 +45,8 @@ def step_length(start: Trial, slope: float, trial: Callable[[float], Trial]) -> 
 
     Args:
         start: where the step begins.
-        slope: d Pi along the step, R . du; `ANY_STEP` while prescribed displacements change and Pi may well rise;
-            `RESIDUAL_ONLY` where there is no potential. Positive slopes mean that the tangent is not positive definite:
-            there |R| has to fall instead.
+        slope: d Pi along the step, R . du; `ANY_STEP` while prescribed displacements change and Pi may well rise.
+            Positive slopes mean that the tangent is not positive definite: there |R| has to fall instead.
         trial: evaluates the body at a part of the step.
     """
     part = 1.0

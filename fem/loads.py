@@ -125,7 +125,8 @@ class Loads:
         self._stored = (
             dfem.form(-0.5 * sum(ufl.action(force, displacement) for force in restoring)) if springs else None
         )
-        self._constant_part, self._work = petsc_fem.create_vector(space), petsc_fem.create_vector(space)
+        self._vectors = [petsc_fem.create_vector(space) for _ in range(3)]
+        self._constant_part, self._work, self._frozen = self._vectors
         self._comm = domain.comm
         self.set_load_factor(0.0)
 
@@ -151,13 +152,19 @@ class Loads:
         for (_, constant), value in zip(self._scales, now, strict=True):
             constant.value = value
 
+    def freeze(self) -> None:
+        """Count the following loads, as they act now, as dead ones in `dead_work`, until they are frozen again. Collective."""
+        if self._following is not None:
+            assemble(self._frozen, self._following)
+
     def size(self) -> float:
         """Norm of the nodal forces which depend on the load factor alone. Collective."""
         return float(self._constant_part.norm())
 
     def dead_work(self, x: PETSc.Vec) -> float:
-        """Dead forces times displacements: what the loads' potential falls by. Collective."""
-        return float(self._constant_part.dot(x))
+        """Dead and frozen forces times displacements: what the loads' potential falls by. Collective."""
+        work = float(self._constant_part.dot(x))
+        return work if self._following is None else work + float(self._frozen.dot(x))
 
     def stored(self) -> float:
         """Energy of the springs at the present displacement. Collective."""
@@ -167,8 +174,8 @@ class Loads:
 
     def destroy(self) -> None:
         """Free the PETSc objects. Collective."""
-        self._constant_part.destroy()
-        self._work.destroy()
+        for vector in self._vectors:
+            vector.destroy()
 
     def _scale(self, schedule: Schedule) -> dfem.Constant:
         constant = dfem.Constant(self._u.function_space.mesh, 0.0)

@@ -41,9 +41,24 @@ def facts(solution: fem.Solution) -> dict[str, Any]:
     }
 
 
+def stopped() -> list[str]:
+    """What each rank hears when the progress function, called on rank 0, raises."""
+
+    def interrupt(load_factor: float, message: str) -> None:
+        raise KeyError("progress")
+
+    try:
+        block().solve(progress=interrupt)
+    except (KeyError, RuntimeError) as error:
+        return MPI.COMM_WORLD.allgather(type(error).__name__)
+    return []
+
+
 def main() -> None:
     twisted = block().solve(load_steps=3)
-    results = {"twisted": {**facts(twisted), "moment": twisted.moment("right", (2.0, 0.5, 0.5)).tolist()}}
+    results: dict[str, Any] = {
+        "twisted": {**facts(twisted), "moment": twisted.moment("right", (2.0, 0.5, 0.5)).tolist()}
+    }
     results["multigrid"] = facts(
         block().solve(load_steps=3, petsc_options={**linear_solver.MULTIGRID, "ksp_type": "gmres", "ksp_rtol": 1e-12})
     )
@@ -53,6 +68,7 @@ def main() -> None:
     buckled = beam()
     buckled.body_force((0.0, 0.01))
     results["beam"] = facts(buckled.solve(load_steps=5))
+    results["stopped"] = stopped()
     if MPI.COMM_WORLD.rank == 0:
         print(json.dumps(results))
 

@@ -176,6 +176,23 @@ def test_warm_start(cube: fem.Mesh) -> None:
         body.solve(start=first)
 
 
+def test_following_pressure_bends_a_strip_from_any_first_step() -> None:
+    # over more than half a turn; |R| alone as a guide finds no step at all from the first two
+    domain = dolfinx.mesh.create_rectangle(
+        MPI.COMM_WORLD, [[0.0, 0.0], [10.0, 0.5]], [20, 1], dolfinx.mesh.CellType.quadrilateral
+    )
+    markers = {"left": lambda X: np.isclose(X[0], 0.0), "top": lambda X: np.isclose(X[1], 0.5)}
+    mesh = fem.Mesh.of(domain, markers)
+    tips = []
+    for first_step in (1.0, 0.1, 0.02):
+        body = fem.Solid(mesh, NeoHooke.from_young(1000.0, 0.3))
+        body.clamp("left")
+        body.pressure("top", 2.0)
+        tips.append(body.solve(first_step=first_step).probe([10.0, 0.25])[0])
+    assert tips[0][0] < -8.0
+    assert np.allclose(tips, tips[0], atol=1e-8)
+
+
 def test_newton_has_a_quadratic_tail(cube: fem.Mesh) -> None:
     body = fem.Solid(cube, LAW, degree=2)
     body.rotate("left", 0.5, (1.0, 0.0, 0.0))

@@ -28,3 +28,8 @@ def test_ranks_agree(results: dict[int, dict[str, Any]], case: str) -> None:
 def test_multigrid_agrees_with_the_direct_solver(results: dict[int, dict[str, Any]]) -> None:
     for name, value in results[1]["multigrid"].items():
         assert results[1]["twisted"][name] == pytest.approx(value, rel=1e-8, abs=1e-9)
+
+
+def test_progress_stops_all_ranks(results: dict[int, dict[str, Any]]) -> None:
+    assert results[1]["stopped"] == ["KeyError"]
+    assert results[2]["stopped"] == ["KeyError", "RuntimeError"]
