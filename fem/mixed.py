@@ -83,6 +83,9 @@ class MeanVolume:
         kind: of the problem.
         space: of the displacement.
         quadrature: the points.
+
+    Raises:
+        KindError: cells that cannot have a mixed form, or too few points for it.
     """
 
     def __init__(
@@ -200,6 +203,11 @@ def _orthonormal(
     local = (X - centre[:, None]) / np.where(size > 0.0, size, 1.0)[:, None, None]
     powers = [e for e in product(range(degree + 1), repeat=X.shape[2]) if sum(e) <= degree]
     monomials = np.stack([np.prod(local ** np.array(e), axis=2) for e in powers], axis=2)
+    if len(powers) > X.shape[1]:
+        raise KindError(
+            f"{X.shape[1]} quadrature points a cell cannot tell {len(powers)} polynomials of the volume ratio apart, expected a "
+            "higher quadrature_degree"
+        )
     scaled = np.sqrt(weights)[:, :, None] * monomials
     # QR rather than Cholesky of the Gram matrix: half the digits lost
     _, R = np.linalg.qr(scaled)
