@@ -29,7 +29,7 @@ from multiscale import (
 )
 from multiscale.laws.strain import elastic_constants_of_tangent
 from multiscale.sampling.design import informative_design, strain_design
-from multiscale.trust.uncertainty import DEVIATIONS
+from multiscale.trust.posterior import DEVIATIONS
 from tests.multiscale.stillinger_weber import silicon_data
 
 SEEDS: Final = range(5)

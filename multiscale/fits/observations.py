@@ -56,11 +56,15 @@ class Observations:
         return cls(green_lagrange(F), columns, R, np.einsum("nmc,nm->nc", Q, t))
 
     @classmethod
-    def of_everything(cls, deformation_gradient: Float[ndarray, "n 3 3"]) -> "Observations":
-        """All 28 components at these states, in GPa, each observed as zero: residuals are then the components themselves."""
-        n = len(deformation_gradient)
-        whole = np.broadcast_to(np.eye(28), (n, 28, 28))
-        return cls(green_lagrange(deformation_gradient), np.arange(28), whole, np.zeros((n, 28)))
+    def of_everything(
+        cls, deformation_gradient: Float[ndarray, "n 3 3"], columns: Int[ndarray, "c"] | None = None
+    ) -> "Observations":
+        """All 28 components (or some) at these states, in GPa, each observed as zero: residuals are then the components themselves."""
+        columns, n = np.arange(28) if columns is None else columns, len(deformation_gradient)
+        c = len(columns)
+        return cls(
+            green_lagrange(deformation_gradient), columns, np.broadcast_to(np.eye(c), (n, c, c)), np.zeros((n, c))
+        )
 
     def select(self, states: Bool[ndarray, "n"]) -> "Observations":
         return Observations(self.strain[states], self.columns, self.rows[states], self.targets[states])

@@ -32,8 +32,9 @@ from multiscale.laws.strain import stress_components
 from multiscale.laws.strain_potential import StrainPotential
 from multiscale.symmetry.invariants import invariants_of
 from multiscale.symmetry.material_symmetry import MaterialSymmetry
+from multiscale.trust.argument_uncertainty import ArgumentUncertainty
 from multiscale.trust.domain import Domain
-from multiscale.trust.uncertainty import Uncertainty
+from multiscale.trust.posterior import Posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class InvariantLaw(StrainPotential):
         growth_modulus: gamma in GPa. growth_threshold: J0.
         domain: what the law was made from; None where nobody says.
         provenance: what made it.
-        uncertainty: of its stress; None where no fit gave one.
+        uncertainty: the posterior of its parameters; None where no fit made it.
 
     Raises:
         InvalidLaw: shapes, numbers that are not finite, constants or stress that break the symmetry.
@@ -57,6 +58,7 @@ class InvariantLaw(StrainPotential):
 
     schema: ClassVar[str] = "atomlaw/invariant-law"
     stored: ClassVar[tuple[str, ...]] = ("weights", "biases", "amplitudes", "skip", "constants", "reference_stress")
+    posterior: ClassVar[type[Posterior]] = ArgumentUncertainty
     scalars: ClassVar[tuple[str, ...]] = ("growth_modulus", "growth_threshold")
 
     symmetry: MaterialSymmetry
@@ -70,7 +72,7 @@ class InvariantLaw(StrainPotential):
     growth_threshold: float = 0.0
     domain: Domain | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
-    uncertainty: Uncertainty | None = None
+    uncertainty: ArgumentUncertainty | None = None
 
     def __post_init__(self) -> None:
         h, m = len(np.atleast_1d(np.asarray(self.biases))), len(self.quadratic_part.invariants.orders)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from multiscale.laws.strain import COLUMNS, ROWS, SHEAR_DOUBLING, stress_components
@@ -48,6 +48,10 @@ class Jet:
         """Some of the functions."""
         index = list(functions)
         return Jet(self.value[:, index], self.gradient[:, index], self.hessian[:, index])
+
+    def on(self, points: Bool[ndarray, "n"]) -> "Jet":
+        """The functions at some of the points."""
+        return Jet(self.value[points], self.gradient[points], self.hessian[points])
 
     def __add__(self, other: "Jet") -> "Jet":
         return Jet(self.value + other.value, self.gradient + other.gradient, self.hessian + other.hessian)

@@ -30,6 +30,7 @@ from multiscale.laws.strain import stress_components
 from multiscale.laws.strain_potential import StrainPotential
 from multiscale.symmetry.point_group import PointGroup
 from multiscale.trust.domain import Domain
+from multiscale.trust.posterior import Posterior
 from multiscale.trust.uncertainty import Uncertainty
 
 
@@ -55,6 +56,7 @@ class OrbitLaw(StrainPotential):
     schema: ClassVar[str] = "atomlaw/orbit-law"
     version: ClassVar[int] = 3
     stored: ClassVar[tuple[str, ...]] = ("weights", "biases", "amplitudes", "constants", "reference_stress")
+    posterior: ClassVar[type[Posterior]] = Uncertainty
     scalars: ClassVar[tuple[str, ...]] = ("growth_modulus", "growth_threshold")
 
     symmetry: PointGroup

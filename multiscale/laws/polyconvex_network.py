@@ -29,81 +29,23 @@ residual stress, or elastic constants, cannot be prescribed: the constants are f
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from multiscale.laws.fields import InvalidLaw, check_growth, settle_arrays
-from multiscale.laws.jets import UNIT, Jet, exponential, log_volume
+from multiscale.laws.jets import UNIT
 from multiscale.laws.network_terms import NetworkTerms
-from multiscale.laws.strain import SHEAR_DOUBLING, green_lagrange, strain_tensor, stress_tensor
+from multiscale.laws.polyconvex_arguments import ARGUMENTS, PolyconvexArguments, argument_action
+from multiscale.laws.strain import stress_tensor
 from multiscale.laws.strain_potential import StrainPotential
 from multiscale.symmetry.material_symmetry import MaterialSymmetry
 from multiscale.symmetry.point_group import PointGroup
+from multiscale.trust.argument_uncertainty import ArgumentUncertainty
 from multiscale.trust.domain import Domain
-from multiscale.trust.uncertainty import Uncertainty
-
-ARGUMENTS: Final = 13
-"""Components of (C - I)/2 and (cof C - I)/2, shear doubled, and J - 1."""
-
-
-def cofactor_components(e: Float[ndarray, "n 6"]) -> Float[ndarray, "n 6"]:
-    """Components (shear doubled) of cof E = E^2 - E tr E + 1/2 (tr^2 E - tr E^2) I."""
-    E = strain_tensor(e)
-    square, trace = E @ E, np.trace(E, axis1=1, axis2=2)[:, None, None]
-    second = 0.5 * (trace**2 - np.trace(square, axis1=1, axis2=2)[:, None, None])
-    cofactor = square - trace * E + second * np.eye(3)
-    return np.asarray(cofactor[:, [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] * SHEAR_DOUBLING)
-
-
-TRACE = np.outer(UNIT, UNIT) - np.eye(6)
-"""The matrix of E -> tr(E) I - E."""
-PAIRS = (np.eye(6)[:, None] + np.eye(6)[None]).reshape(36, 6)
-BEND = 2.0 * (
-    cofactor_components(PAIRS).reshape(6, 6, 6)
-    - cofactor_components(np.eye(6))[:, None]
-    - cofactor_components(np.eye(6))
-).transpose(2, 0, 1)
-"""d2/de2 of each component of 2 cof E."""
-
-
-def arguments(F: Float[ndarray, "n 3 3"]) -> Jet:
-    """The 13 arguments with their derivatives by strain: (cof C - I) / 2 = tr(E) I - E + 2 cof E."""
-    e = green_lagrange(F)
-    n = len(e)
-    bent = np.einsum("aij,nj->nai", BEND, e)
-    strain = Jet(e, np.broadcast_to(np.eye(6), (n, 6, 6)), np.zeros((n, 6, 6, 6)))
-    cofactor = Jet(
-        e @ TRACE.T + 0.5 * np.einsum("nai,ni->na", bent, e), TRACE + bent, np.broadcast_to(BEND, (n, 6, 6, 6))
-    )
-    log = log_volume(F)
-    volume = exponential(log, 1.0)
-    return Jet.stack([strain, cofactor, Jet(np.expm1(log.value), volume.gradient, volume.hessian)])
-
-
-@dataclass(frozen=True)
-class PolyconvexArguments:
-    """The same as multiscale.laws.network_terms.Arguments."""
-
-    kernel = "polyconvex"
-
-    @property
-    def tables(self) -> Float[ndarray, "0 0"]:
-        return np.zeros((0, 0))
-
-    def jet(self, F: Float[ndarray, "n 3 3"]) -> Jet:
-        return arguments(F)
-
-
-def argument_action(symmetry: MaterialSymmetry) -> Float[ndarray, "g 13 13"]:
-    """How the rotations that a neuron is averaged over act on the arguments; the identity alone for an infinite group."""
-    Q = symmetry.strain_action if isinstance(symmetry, PointGroup) else np.eye(6)[None]
-    action = np.zeros((len(Q), ARGUMENTS, ARGUMENTS))
-    action[:, :6, :6] = action[:, 6:12, 6:12] = Q
-    action[:, 12, 12] = 1.0
-    return action
+from multiscale.trust.posterior import Posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +61,7 @@ class PolyconvexLaw(StrainPotential):
         growth_modulus: gamma in GPa. growth_threshold: J0.
         domain: what the law was made from; None where nobody says.
         provenance: what made it.
-        uncertainty: of its stress; None where no fit gave one.
+        uncertainty: the posterior of its parameters; None where no fit made it.
 
     Raises:
         InvalidLaw: shapes; negative amplitudes or kappa; G or H that are not positive semidefinite, or not invariant under an infinite
@@ -128,6 +70,7 @@ class PolyconvexLaw(StrainPotential):
 
     schema: ClassVar[str] = "atomlaw/polyconvex-law"
     stored: ClassVar[tuple[str, ...]] = ("weights", "biases", "amplitudes", "skip")
+    posterior: ClassVar[type[Posterior]] = ArgumentUncertainty
     scalars: ClassVar[tuple[str, ...]] = ("bulk", "growth_modulus", "growth_threshold")
 
     symmetry: MaterialSymmetry
@@ -140,7 +83,7 @@ class PolyconvexLaw(StrainPotential):
     growth_threshold: float = 0.0
     domain: Domain | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
-    uncertainty: Uncertainty | None = None
+    uncertainty: ArgumentUncertainty | None = None
 
     def __post_init__(self) -> None:
         h = len(np.atleast_1d(np.asarray(self.biases)))
@@ -196,12 +139,3 @@ class PolyconvexLaw(StrainPotential):
     def elastic_constants(self) -> Float[ndarray, "6 6"]:
         """C = d2W/de2 at F = I in GPa, Voigt order xx, yy, zz, yz, xz, xy."""
         return np.asarray(self.terms.potential(np.eye(3)[None])[2][0])
-
-
-def pressure_jet(F: Float[ndarray, "n 3 3"], pressure: float) -> Jet:
-    """ln J where the pull lambda is positive, J - 1 where it is negative: minus lambda times this is convex in J."""
-    log = log_volume(F)
-    if pressure >= 0.0:
-        return log
-    volume = exponential(log, 1.0)
-    return Jet(np.expm1(log.value), volume.gradient, volume.hessian)

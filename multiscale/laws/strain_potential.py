@@ -24,8 +24,8 @@ from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetr
 from multiscale.symmetry.point_group import PointGroup
 from multiscale.trust.domain import Domain
 from multiscale.trust.gauge import Gauge
+from multiscale.trust.posterior import Posterior
 from multiscale.trust.symmetry_domain import domain_of
-from multiscale.trust.uncertainty import Uncertainty
 
 
 class StrainPotential(CompiledLaw):
@@ -35,6 +35,7 @@ class StrainPotential(CompiledLaw):
         schema, version: of its file.
         stored: names of the fields that are arrays.
         scalars: names of those that are numbers.
+        posterior: what its uncertainty is.
         symmetry, domain, provenance, uncertainty: fields of every such law.
     """
 
@@ -42,11 +43,12 @@ class StrainPotential(CompiledLaw):
     version: ClassVar[int] = 1
     stored: ClassVar[tuple[str, ...]]
     scalars: ClassVar[tuple[str, ...]]
+    posterior: ClassVar[type[Posterior]]
 
     symmetry: MaterialSymmetry
     domain: Domain | None
     provenance: Mapping[str, str]
-    uncertainty: Uncertainty | None
+    uncertainty: Posterior | None
 
     @property
     @abstractmethod
@@ -69,7 +71,7 @@ class StrainPotential(CompiledLaw):
 
     @final
     def stress_error(self, deformation_gradient: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3 3"]:
-        """Standard error of P in GPa at F (n, 3, 3), calibrated where the law was made (multiscale.trust.uncertainty); outside,
+        """Standard error of P in GPa at F (n, 3, 3), calibrated where the law was made (multiscale.trust.posterior); outside,
         where what the network cannot express shows, it is divided by the trust.
 
         Raises:
@@ -115,17 +117,15 @@ class StrainPotential(CompiledLaw):
         try:
             strain, name = arrays["domain_strain"], header["symmetry"]
             symmetry: MaterialSymmetry
-            uncertainty = None
             if header["infinite"]:
                 symmetry = InfiniteGroup(name, arrays["axis"].tolist())
             else:
                 symmetry = PointGroup(name, arrays["rotations"])
-                uncertainty = Uncertainty.restored(symmetry, header["uncertainty"], arrays)
             fields: dict[str, Any] = {
                 "symmetry": symmetry,
                 "domain": domain_of(strain, symmetry) if len(strain) else None,
                 "provenance": dict(header["provenance"]),
-                "uncertainty": uncertainty,
+                "uncertainty": cls.posterior.restored(symmetry, header["uncertainty"], arrays),
                 **{name: arrays[name] for name in cls.stored},
                 **{name: float(header[name]) for name in cls.scalars},
             }

@@ -27,7 +27,7 @@ from multiscale.laws.strain import green_lagrange, strain_norm_components, stres
 from multiscale.symmetry.point_group import PointGroup
 from multiscale.thermal.law import ThermalLaw
 from multiscale.thermal.standard_error import parameters_of
-from multiscale.trust.uncertainty import DEVIATIONS, LEVEL
+from multiscale.trust.posterior import DEVIATIONS, LEVEL
 
 THERMAL_PRIOR: Final = 0.1
 """Standard deviation of a neuron's change with temperature over the data's span, beside PRIOR for what it is at the reference."""

@@ -9,8 +9,9 @@ from fem.law import Law
 from fem.laws import NeoHooke, SaintVenantKirchhoff
 from multiscale.classical import ThirdOrderElasticity
 from multiscale.data.dataset import StressStrainData
+from multiscale.fits.argument_forms import InvariantForm, PolyconvexForm
 from multiscale.fits.argument_least_squares import ArgumentFit
-from multiscale.fits.invariant_law import InvariantForm, PolyconvexForm, fit_invariant_law, fit_polyconvex_law, scales
+from multiscale.fits.invariant_law import fit_invariant_law, fit_polyconvex_law, scales
 from multiscale.fits.orbit_law import PoorFit, TooFewStates, normalised_mse
 from multiscale.laws.invariant_network import InvariantLaw
 from multiscale.laws.polyconvex_network import PolyconvexLaw

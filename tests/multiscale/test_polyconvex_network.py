@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiscale.laws.fields import InvalidLaw
-from multiscale.laws.polyconvex_network import PolyconvexLaw, arguments
+from multiscale.laws.polyconvex_arguments import arguments
+from multiscale.laws.polyconvex_network import PolyconvexLaw
 from multiscale.laws.strain import stress_components
 from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
 from multiscale.symmetry.point_group import PointGroup

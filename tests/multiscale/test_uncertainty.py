@@ -17,7 +17,8 @@ from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.laws.reference_state import ReferenceState
 from multiscale.sampling.design import informative_design, strain_design
 from multiscale.symmetry.point_group import PointGroup
-from multiscale.trust.uncertainty import DEVIATIONS, InvalidUncertainty, Uncertainty
+from multiscale.trust.posterior import DEVIATIONS, InvalidUncertainty
+from multiscale.trust.uncertainty import Uncertainty
 
 from .random_laws import random_law, random_rotations
 from .stillinger_weber import silicon_data
