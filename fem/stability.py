@@ -5,7 +5,7 @@ past its bifurcation without a sign of distress. Minima have a positive definite
 which change sign first, come by subspace iteration with the factors that Newton's last step left behind; where one is negative, its
 eigenvector is a way down:
 
-    u -> u + a phi,    a = the best of +-a0 2^k for Pi,
+    u -> u + a phi,    a = the best of +-a0 2^k for Pi, and phi the best of such modes,
 
 and Newton goes on from there, turned round where it would climb, to equilibrium again. Which of two sides is taken, a perturbation
 decides: its potential is the lower one.
@@ -22,7 +22,8 @@ from jaxtyping import Float
 
 from fem.equilibrium import Attempt, Equilibrium
 
-_VECTORS, _ITERATIONS = 3, 3
+_VECTORS = 3
+_FIRST, _LATER = 3, 1  # iterations: the vectors of the last step are a good start
 # of the largest curvature along the vectors: below this an eigenvalue is round-off
 _ZERO = 1e-12
 _SMALLEST, _DOUBLINGS = 1e-3, 9  # first amplitude, beside the size of the body
@@ -56,27 +57,25 @@ class Stability:
             len(X) * space.dofmap.bs, _VECTORS
         )
         self._vectors[equilibrium.residual.held()] = 0.0
+        self._iterations = _FIRST
 
-    def way_down(self) -> Float[np.ndarray, " n"] | None:
-        """The direction of most negative curvature near the last Newton iterate, None if there is none. Its largest entry is 1."""
+    def ways_down(self) -> list[Float[np.ndarray, " n"]]:
+        """Directions of negative curvature near the last Newton iterate; the largest entry of each is 1."""
         solve, apply = self._equilibrium.inverse, self._equilibrium.apply
         V = self._vectors
-        for _ in range(_ITERATIONS):
+        for _ in range(self._iterations):
             images = self._each(solve, V)
             if images is None:
-                return None
+                return []
             V = images / np.sqrt(np.diag(self._gram(images, images)))
         KV = self._each(apply, V)
         assert KV is not None
         curvature, mass = self._gram(V, KV), self._gram(V, V)
         mass += 1e-14 * np.trace(mass) * np.eye(_VECTORS)
         values, mixing = scipy.linalg.eigh(0.5 * (curvature + curvature.T), mass)
-        self._vectors = V @ mixing
-        if values[0] >= -_ZERO * np.abs(values).max():
-            return None
-        mode = self._vectors[:, 0]
-        largest = max(self._comm.allgather(float(np.abs(mode).max(initial=0.0))))
-        return np.asarray(mode / largest)
+        self._vectors, self._iterations = V @ mixing, _LATER
+        modes = self._vectors[:, values < -_ZERO * np.abs(values).max()].T
+        return [mode / max(self._comm.allgather(float(np.abs(mode).max(initial=0.0)))) for mode in modes]
 
     def settle(self, load_factor: float, attempt: Attempt) -> tuple[Attempt, bool]:
         """From the equilibrium that an attempt found to a stable one at the same load factor.
@@ -89,11 +88,11 @@ class Stability:
         for _ in range(_TRIES):
             if not attempt.converged or attempt.iterations == 0:
                 return attempt, moved
-            direction = self.way_down()
-            if direction is None:
+            modes = self.ways_down()
+            if not modes:
                 return attempt, moved
             here = self._equilibrium.residual.owned()
-            if not self._descend(here, direction, load_factor):
+            if not self._descend(here, modes, load_factor):
                 self._equilibrium.look(here, load_factor)
                 break
             attempt, moved = self._equilibrium.solve(load_factor, descend=True), True
@@ -106,22 +105,24 @@ class Stability:
             )
         return attempt, moved
 
-    def _descend(self, here: np.ndarray, direction: np.ndarray, load_factor: float) -> bool:
-        """Go to the lowest of some points along a line; False if there is no lower one."""
-        potential: Callable[[float], float] = lambda a: self._potential(here + a * direction, load_factor)  # noqa: E731
-        best, lowest = 0.0, potential(0.0)
-        first = _SMALLEST * self._size
-        ahead, behind = potential(first), potential(-first)
-        amplitude = -first if behind < ahead else first
-        for _ in range(_DOUBLINGS):
-            there = potential(amplitude)
-            if not there < lowest:
-                break
-            best, lowest = amplitude, there
-            amplitude *= 2.0
-        if best == 0.0:
+    def _descend(self, here: np.ndarray, modes: list[np.ndarray], load_factor: float) -> bool:
+        """Go to the lowest of some points along each mode, on both sides; False if there is no lower one."""
+        start = self._potential(here, load_factor)
+        best, lowest = np.zeros_like(here), start
+        # Next to the saddle both sides are alike to third order: what tells them apart shows further down.
+        for way in (way for mode in modes for way in (mode, -mode)):
+            amplitude, last = _SMALLEST * self._size, start
+            for _ in range(_DOUBLINGS):
+                there = self._potential(here + amplitude * way, load_factor)
+                if not there < last:
+                    break
+                last = there
+                if there < lowest:
+                    best, lowest = amplitude * way, there
+                amplitude *= 2.0
+        if lowest == start:
             return False
-        self._equilibrium.look(here + best * direction, load_factor)
+        self._equilibrium.look(here + best, load_factor)
         return True
 
     def _potential(self, u: np.ndarray, load_factor: float) -> float:
