@@ -82,11 +82,10 @@ class Constitution:
             InadmissibleDeformation: with `point` an index into F.
             ShapeError, AsymmetricTangent, or whatever a law raises.
         """
-        cells = np.repeat(np.arange(len(self.law_of_cell)), self.points_per_cell) if points is None else None
-        cells = points // self.points_per_cell if points is not None else cells
-        assert cells is not None
         if len(F) == 0:
             return Response(np.empty(0), np.empty((0, 3, 3)), np.empty((0, 3, 3, 3, 3)))
+        every = np.arange(len(self.law_of_cell))
+        cells = np.repeat(every, self.points_per_cell) if points is None else points // self.points_per_cell
         if len(self.laws) == 1:
             return self._ask(self.laws[0], F, cells, tangent, trust)
         n = len(F)

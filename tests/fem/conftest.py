@@ -5,7 +5,17 @@ import pytest
 from jaxtyping import install_import_hook
 
 # what checks a user's input itself is left alone: its own errors are under test
-COMPUTING = ("laws.kinematics", "quadrature", "line_search", "load_stepping", "gathering")
+COMPUTING = (
+    "laws.kinematics",
+    "quadrature",
+    "line_search",
+    "load_stepping",
+    "gathering",
+    "kind",
+    "mixed",
+    "plane_stress",
+    "constitution",
+)
 install_import_hook([f"fem.{name}" for name in COMPUTING], "beartype.beartype")
 
 from mpi4py import MPI  # isort: skip
