@@ -11,10 +11,15 @@ COMPUTING = (
     "line_search",
     "load_stepping",
     "gathering",
-    "kind",
     "mixed",
     "plane_stress",
     "constitution",
+    "stability",
+    "arc_length",
+    "rigid_motions",
+    "residual",
+    "supports",
+    "law_check",
 )
 install_import_hook([f"fem.{name}" for name in COMPUTING], "beartype.beartype")
 
