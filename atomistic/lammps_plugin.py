@@ -20,7 +20,7 @@ from typing import Final
 from ase.data import chemical_symbols
 
 from atomistic.body_ordered import BodyOrdered
-from atomistic.compiler import FLAGS, TUNING, compiler_found
+from atomistic.compiler import FLAGS, compile_tuned, compiler_found
 from atomistic.kernel import body_ordered, kernel_for
 from atomistic.kernel.arrays import ArraysAsText, c_text
 from atomistic.potential import NeuralPotential
@@ -78,12 +78,10 @@ def build_lammps_plugin(
         code.write_text(model_source(potential, kernel.library.body_ordered_lanes()))
         compiler, _ = compiler_found(os.environ.get("CC", ""), os.environ.get("PATH", ""))
         flags = [flag for flag in FLAGS if flag != "-shared"]
-        for tuning in TUNING:
-            run = _run([compiler, *flags, *tuning, HIDDEN, "-c", "-o", str(wrapper), str(code)])
-            if run.returncode == 0:
-                break
-        else:
-            raise PluginFailed(f"{compiler} fails: {run.stderr.strip()[-500:]}")
+        try:
+            compile_tuned(compiler, [*flags, HIDDEN, "-c"], code, wrapper)
+        except OSError as error:
+            raise PluginFailed(str(error)) from error
         folders = [f"-I{folder}" for folder in (headers or installed_headers())]
         cpp = _cpp_compiler()
         run = _run(

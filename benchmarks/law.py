@@ -33,8 +33,8 @@ import torch
 from atomistic.compiler import built_library
 from fem.c_function import CFunction
 from multiscale.classical import IsotropicLaw, Ogden
-from multiscale.laws import kernel
 from multiscale.laws.invariant_network import InvariantLaw
+from multiscale.laws.kernel import library, parameter_block
 from multiscale.laws.network_terms import NetworkTerms
 from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.laws.polyconvex_network import PolyconvexLaw
@@ -113,7 +113,7 @@ def dearest(F: np.ndarray) -> dict[str, float]:
     laws["classical"] = IsotropicLaw(Ogden((0.6, 0.01, -0.01), (1.3, 5.0, -2.0)), bulk_modulus=100.0)
     candidates = {name: (partial(out.fill, law.c_function(), F), len(F)) for name, law in laws.items()}
     # a law of temperature costs the same whatever its coefficients are
-    thermal = kernel.compiled(3 * [laws["orbit m-3m"].terms], None, kernel.Temperature(300.0, 600.0))
+    thermal = library.compiled(3 * [laws["orbit m-3m"].terms], None, parameter_block.Temperature(300.0, 600.0))
     state = np.concatenate([np.tile(np.eye(3).ravel(), (len(F), 1)), np.full((len(F), 1), 300.0)], axis=1)
     candidates["thermal"] = (lambda: out.fill(thermal, F, state), len(F))
     times = fastest(candidates)

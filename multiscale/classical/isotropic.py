@@ -33,9 +33,9 @@ from fem.c_function import CFunction
 from fem.law import Response
 from fem.laws.kinematics import minus_expm1
 from multiscale.classical.potentials import InC, InvalidParameters, Potential
-from multiscale.laws import kernel
 from multiscale.laws.compiled_law import CompiledLaw
 from multiscale.laws.jets import Jet
+from multiscale.laws.kernel import library
 from multiscale.laws.network_terms import NetworkTerms, StrainComponents
 from multiscale.laws.strain import first_piola, green_lagrange, strain_tensor, stress_components
 from multiscale.laws.strain import tangent as tangent_of
@@ -101,7 +101,9 @@ class IsotropicLaw(CompiledLaw):
         name, coefficients = self.potential.in_c()
         row = np.array([[KINDS.index(name), self.bulk_modulus, len(exponents), *exponents, *coefficients]])
         none = np.zeros((0, 6)), np.zeros(0), np.zeros(0)
-        return kernel.compiled([NetworkTerms(PrincipalStretches(row), *none, 0.0, np.zeros(6), np.zeros((6, 6)))], None)
+        return library.compiled(
+            [NetworkTerms(PrincipalStretches(row), *none, 0.0, np.zeros(6), np.zeros((6, 6)))], None
+        )
 
     def in_numpy(self, F: Float[ndarray, "n 3 3"], *, tangent: bool, trust: bool) -> Response:
         """W, P and A.

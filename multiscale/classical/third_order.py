@@ -20,8 +20,8 @@ from fem.c_function import CFunction
 from fem.law import Response
 from fem.laws.saint_venant_kirchhoff import SaintVenantKirchhoff
 from multiscale.classical.potentials import InvalidParameters
-from multiscale.laws import kernel
 from multiscale.laws.compiled_law import CompiledLaw
+from multiscale.laws.kernel import library
 from multiscale.laws.network_terms import NetworkTerms, StrainComponents
 
 CUBIC: Final[dict[str, tuple[str, ...]]] = {
@@ -94,7 +94,7 @@ class ThirdOrderElasticity(CompiledLaw):
         )
 
     def in_c(self) -> CFunction | None:
-        return kernel.compiled([self.terms], None)
+        return library.compiled([self.terms], None)
 
     def in_numpy(self, F: Float[ndarray, "n 3 3"], *, tangent: bool, trust: bool) -> Response:
         return Response(*self.terms.evaluate(F, tangent=tangent))

@@ -18,8 +18,9 @@ from numpy import ndarray
 
 from multiscale.data.dataset import StressStrainData
 from multiscale.fits.levenberg_marquardt import Minimum, levenberg_marquardt
+from multiscale.fits.matching_pursuit import matching_pursuit
 from multiscale.fits.observations import Observations
-from multiscale.fits.orbit_least_squares import OrbitFit, quadratic_columns, random_neurons
+from multiscale.fits.orbit_least_squares import OrbitFit, quadratic_columns
 from multiscale.fits.penalty import penalised_minimum
 from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.laws.reference_state import FitError, ReferenceState, ReferenceStress
@@ -32,9 +33,6 @@ from multiscale.trust.uncertainty import Uncertainty
 Progress = Callable[[float, str], None]
 
 Mode = Literal["free", "penalised"]
-
-CANDIDATES: Final = 200
-"""Random neurons that a start is picked from."""
 
 SHORT, LONG = 100, 300
 """Iterations of a start, and of a polish."""
@@ -258,33 +256,6 @@ def check_enough_states(problem: OrbitFit, states: int) -> None:
             f"{states} admissible states give {numbers} numbers, fewer than the {problem.unknowns} unknowns of {problem.neurons} "
             f"neurons; add states, or use at most {affordable} neurons"
         )
-
-
-def matching_pursuit(problem: OrbitFit, rng: np.random.Generator) -> Float[ndarray, "p"]:
-    """Parameters to start from: of random neurons, the ones that explain most, each beside those already picked."""
-    w, b = random_neurons(CANDIDATES, rng)
-    rows, target = problem.candidate_rows(w, b), problem.target
-    rows, linear = rows[:, :CANDIDATES] / np.linalg.norm(rows[:, :CANDIDATES], axis=0), rows[:, CANDIDATES:]
-    remaining, residual = rows.copy(), target.copy()
-    basis, _ = np.linalg.qr(linear)
-    remaining -= basis @ (basis.T @ remaining)
-    residual -= basis @ (basis.T @ residual)
-    picked: list[int] = []
-    for _ in range(problem.neurons):
-        norm = np.linalg.norm(remaining, axis=0)
-        # a candidate that is nearly spanned by those picked would enter with a huge amplitude
-        gain = np.where(norm > 1e-4, np.abs(residual @ remaining) / np.maximum(norm, 1e-4), -1.0)
-        gain[picked] = -1.0
-        picked.append(int(np.argmax(gain)))
-        direction = remaining[:, picked[-1]] / norm[picked[-1]]
-        remaining -= np.outer(direction, direction @ remaining)
-        residual -= direction * (direction @ residual)
-    w, b = w[picked], b[picked]
-    rows = problem.candidate_rows(w, b)
-    normal = rows.T @ rows
-    ridge = np.diag(1.0 / problem.prior**2 + 1e-10 * np.diag(normal))
-    coefficients = np.linalg.solve(normal + ridge, rows.T @ target)
-    return np.concatenate([w.ravel(), b, coefficients])
 
 
 def law_of(problem: OrbitFit, parameters: Float[ndarray, "p"], data: StressStrainData) -> OrbitLaw:

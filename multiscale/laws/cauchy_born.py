@@ -3,22 +3,22 @@
 It is exact for its potential and thousands of times slower than a fitted law: the truth to compare with.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
 
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, CauchyBorn, NeuralPotential
-from fem.law import Response, check_deformation_gradient
+from fem.c_function import CFunction
+from fem.law import Response
+from multiscale.laws.compiled_law import CompiledLaw
 
 
 class UnstableCrystal(RuntimeError):
     """The crystal has no stable internal state at a deformation gradient."""
 
 
-class CauchyBornLaw:
+class CauchyBornLaw(CompiledLaw):
     """Relaxed Cauchy-Born evaluation of `potential` (GPa); see `atomistic.CauchyBorn` for the equations.
 
     Args:
@@ -29,21 +29,16 @@ class CauchyBornLaw:
     def __init__(self, crystal: Atoms, potential: NeuralPotential, *, force_tolerance: float = 1e-8) -> None:
         self.cauchy_born = CauchyBorn(crystal, potential, force_tolerance=force_tolerance)
 
-    def evaluate(
-        self,
-        deformation_gradient: Float[ndarray, "n 3 3"],
-        state: Mapping[str, ndarray] | None = None,
-        *,
-        tangent: bool = True,
-        trust: bool = False,
-    ) -> Response:
+    def in_c(self) -> CFunction | None:
+        """None: atoms are asked in Python."""
+        return None
+
+    def in_numpy(self, F: Float[ndarray, "n 3 3"], *, tangent: bool, trust: bool) -> Response:
         """W, P and A of the relaxed crystal at every point.
 
         Raises:
-            ShapeError, InadmissibleDeformation: for what is no deformation gradient.
             UnstableCrystal: naming the first point without a stable internal state.
         """
-        F = check_deformation_gradient(deformation_gradient)
         answer = self.cauchy_born.evaluate(F, tangent=tangent)
         if not answer.stable.all():
             point = int(np.argmin(answer.stable))

@@ -11,11 +11,11 @@ from numpy import ndarray
 
 from fem.c_function import CFunction, NoCFunction
 from fem.law import InadmissibleDeformation, Response, ShapeError, check_deformation_gradient
-from multiscale.laws import kernel
 from multiscale.laws.fields import UnknownState
+from multiscale.laws.kernel import library, parameter_block
 from multiscale.laws.strain import determinant
 
-ORIENTATION: Final = kernel.ORIENTATION.name
+ORIENTATION: Final = parameter_block.ORIENTATION.name
 
 ROTATION: Final = 1e-6
 """How far a matrix may be off a proper rotation (law.c has the same)."""
@@ -52,8 +52,8 @@ class CompiledLaw(ABC):
         """
         if self._function is None:
             raise NoCFunction(
-                f"this law runs on numpy; install a C compiler (or name one in CC) and leave {kernel.NO_KERNEL_VARIABLE} unset; "
-                "incompressible laws, and potentials of your own, have no C function"
+                f"this law runs on numpy; install a C compiler (or name one in CC) and leave {library.NO_KERNEL_VARIABLE} unset; "
+                "incompressible laws, laws that ask atoms, and potentials of your own have no C function"
             )
         return self._function
 

@@ -16,9 +16,9 @@ from numpy import ndarray
 from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 from fem.c_function import CFunction
 from fem.law import Response
-from multiscale.laws import kernel
 from multiscale.laws.compiled_law import CompiledLaw
 from multiscale.laws.fields import NoUncertainty
+from multiscale.laws.kernel import library
 from multiscale.laws.network_terms import NetworkTerms
 from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
 from multiscale.symmetry.point_group import PointGroup
@@ -62,7 +62,7 @@ class StrainPotential(CompiledLaw):
 
     @final
     def in_c(self) -> CFunction | None:
-        return kernel.compiled([self.terms], self.gauge)
+        return library.compiled([self.terms], self.gauge)
 
     @final
     def in_numpy(self, F: Float[ndarray, "n 3 3"], *, tangent: bool, trust: bool) -> Response:

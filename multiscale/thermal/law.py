@@ -36,16 +36,18 @@ from numpy import ndarray
 from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 from fem.c_function import CFunction, NoCFunction
 from fem.law import Response, ShapeError, check_deformation_gradient
-from multiscale.laws import kernel
 from multiscale.laws.fields import InvalidLaw, settle_arrays
+from multiscale.laws.kernel import library, parameter_block
 from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.symmetry.point_group import LAUE_CLASS_OF, PointGroup
 from multiscale.thermal.temperature import (
     ORIENTATION,
     TEMPERATURE,
     InvalidTemperature,
-    check_temperature,
+    caloric,
+    powers,
     temperature_of,
+    temperature_trust,
 )
 from multiscale.trust.domain import Domain
 
@@ -54,6 +56,8 @@ SCHEMA_VERSION: Final = 1
 
 PARAMETERS: Final = ("weights", "biases", "amplitudes", "constants", "reference_stress", "rest_energy")
 """Arrays that a fit determines, besides the heat capacity: what an error bar is about."""
+
+NUMBERS: Final = ("reference_temperature", "temperature_span", "growth_modulus", "growth_threshold")
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,12 +169,7 @@ class ThermalLaw:
         Raises:
             InvalidTemperature: negative or not finite.
         """
-        T = check_temperature(temperature)
-        theta, order = (T - self.reference_temperature) / self.temperature_span, np.arange(len(self.constants))
-        value = theta[:, None] ** order
-        slope = np.zeros_like(value)
-        slope[:, 1:] = order[1:] * value[:, :-1] / self.temperature_span
-        return value, slope
+        return powers(temperature, self.reference_temperature, self.temperature_span, len(self.constants))
 
     def evaluate(
         self,
@@ -200,7 +199,11 @@ class ThermalLaw:
                 return answer
         # without a compiler; or to say what is wrong
         whole = self._sum(F, powers, oriented, tangent=tangent, trust=trust)
-        gauge = None if whole.trust is None else whole.trust * self._temperature_trust(T)
+        gauge = (
+            None
+            if whole.trust is None
+            else whole.trust * temperature_trust(T, self.temperatures, self.temperature_span)
+        )
         return replace(whole, energy=self._rest(T)[0] + whole.energy, trust=gauge)
 
     def entropy(
@@ -248,13 +251,6 @@ class ThermalLaw:
         F = check_deformation_gradient(deformation_gradient)
         return self._sum(F, self.powers(temperature)[1]).first_piola
 
-    def _temperature_trust(self, T: Float[ndarray, "n"]) -> Float[ndarray, "n"]:
-        if len(self.temperatures) == 0:
-            return np.ones(len(T))
-        low, high = self.temperatures.min(), self.temperatures.max()
-        distance = np.maximum(np.maximum(low - T, T - high), 0.0)
-        return np.asarray(self.temperature_span / (self.temperature_span + distance))
-
     @property
     def backend(self) -> str:
         """What evaluates this law here: "c" or "numpy"."""
@@ -267,7 +263,7 @@ class ThermalLaw:
             NoCFunction: there is no compiler, or the environment asks for numpy.
         """
         if self._function is None:
-            raise NoCFunction(f"install a C compiler (or name one in CC) and leave {kernel.NO_KERNEL_VARIABLE} unset")
+            raise NoCFunction(f"install a C compiler (or name one in CC) and leave {library.NO_KERNEL_VARIABLE} unset")
         return self._function
 
     @cached_property
@@ -278,18 +274,15 @@ class ThermalLaw:
         ]
         low, high = (self.temperatures.min(), self.temperatures.max()) if len(self.temperatures) else (0.0, np.inf)
         capacity = self.heat_capacity or 0.0
-        about = kernel.Temperature(self.reference_temperature, self.temperature_span, capacity, float(low), float(high))
-        return kernel.compiled(terms, self.coefficients[0].gauge, about)
+        about = parameter_block.Temperature(
+            self.reference_temperature, self.temperature_span, capacity, float(low), float(high)
+        )
+        return library.compiled(terms, self.coefficients[0].gauge, about)
 
     def _rest(self, T: Float[ndarray, "n"]) -> tuple[Float[ndarray, "n"], Float[ndarray, "n"]]:
         """f(T) and its derivative (finite at T = 0 where there is no heat capacity)."""
-        powers, slopes = self.powers(T)
-        value, slope = powers @ self.rest_energy, slopes @ self.rest_energy
-        if self.heat_capacity:
-            logarithm = np.log(np.where(T > 0.0, T, 1.0) / self.temperature_span)
-            value -= self.heat_capacity * T * (logarithm - 1.0)
-            slope -= self.heat_capacity * logarithm
-        return value, slope
+        (powers, slopes), heat = self.powers(T), caloric(T, self.heat_capacity or 0.0, self.temperature_span)
+        return powers @ self.rest_energy + heat[0], slopes @ self.rest_energy + heat[1]
 
     def _sum(
         self,
@@ -322,11 +315,8 @@ class ThermalLaw:
         arrays["uncertainty"] = np.zeros((0, 0)) if self.uncertainty is None else self.uncertainty
         header: dict[str, Any] = {
             "symmetry": self.symmetry.name,
-            "reference_temperature": self.reference_temperature,
-            "temperature_span": self.temperature_span,
+            **{name: getattr(self, name) for name in NUMBERS},
             "heat_capacity": self.heat_capacity,
-            "growth_modulus": self.growth_modulus,
-            "growth_threshold": self.growth_threshold,
             "units": "GPa, K",
             "provenance": dict(self.provenance),
         }
@@ -346,8 +336,7 @@ class ThermalLaw:
                 raise InvalidLaw(f"the point group {header['symmetry']!r} is not known")
             group = PointGroup(header["symmetry"], arrays.pop("rotations"))
             strain, factor = arrays.pop("domain_strain"), arrays.pop("uncertainty")
-            numbers = ("reference_temperature", "temperature_span", "growth_modulus", "growth_threshold")
-            fields: dict[str, Any] = {**arrays, **{name: float(header[name]) for name in numbers}}
+            fields: dict[str, Any] = {**arrays, **{name: float(header[name]) for name in NUMBERS}}
             return cls(
                 symmetry=group,
                 heat_capacity=None if header["heat_capacity"] is None else float(header["heat_capacity"]),

@@ -19,8 +19,9 @@ from numpy import ndarray
 from scipy.linalg import cholesky, solve_triangular
 
 from multiscale.data.dataset import StressStrainData
+from multiscale.fits.matching_pursuit import matching_pursuit
 from multiscale.fits.observations import MODEL_ERROR, Observations
-from multiscale.fits.orbit_law import PRIOR, matching_pursuit
+from multiscale.fits.orbit_law import PRIOR
 from multiscale.fits.orbit_least_squares import OrbitFit
 from multiscale.laws.reference_state import FitError, ReferenceState
 from multiscale.laws.strain import green_lagrange, strain_norm_components, stress_tensor
@@ -166,7 +167,7 @@ class ThermalFit:
 
     def start(self, rng: np.random.Generator) -> Float[ndarray, "p"]:
         """Parameters to start from: neurons by matching pursuit, unchanging with temperature."""
-        picked = matching_pursuit(self, rng)  # type: ignore[arg-type]  # all that it asks of a problem is here
+        picked = matching_pursuit(self, rng)
         return np.concatenate([picked, np.zeros(self.unknowns - len(picked))])
 
     def law(self, x: Float[ndarray, "p"]) -> ThermalLaw:

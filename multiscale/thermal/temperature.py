@@ -1,4 +1,4 @@
-"""The state of a law of temperature: T at every point, in K, and the orientation of the material if need be."""
+"""The state of a law of temperature: T at every point, in K, and the orientation of the material if need be; functions of T alone."""
 
 from collections.abc import Mapping
 
@@ -7,10 +7,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from fem.law import ShapeError
-from multiscale.laws import kernel
 from multiscale.laws.fields import UnknownState
+from multiscale.laws.kernel import parameter_block
 
-TEMPERATURE, ORIENTATION = kernel.TEMPERATURE.name, kernel.ORIENTATION.name
+TEMPERATURE, ORIENTATION = parameter_block.TEMPERATURE.name, parameter_block.ORIENTATION.name
 """Their names in the state."""
 
 
@@ -47,3 +47,34 @@ def check_temperature(temperature: Float[ndarray, "n"]) -> Float[ndarray, "n"]:
         point = int(np.argmax(bad))
         raise InvalidTemperature(f"temperature is {T[point]} K at point {point}, expected a finite number >= 0")
     return T
+
+
+def powers(
+    temperature: Float[ndarray, "n"], origin: float, span: float, count: int
+) -> tuple[Float[ndarray, "n k"], Float[ndarray, "n k"]]:
+    """theta^k, theta = (T - origin) / span, for k < count, and their derivatives by T.
+
+    Raises:
+        InvalidTemperature: negative or not finite.
+    """
+    theta, order = (check_temperature(temperature) - origin) / span, np.arange(count)
+    value = theta[:, None] ** order
+    slope = np.zeros_like(value)
+    slope[:, 1:] = order[1:] * value[:, :-1] / span
+    return value, slope
+
+
+def temperature_trust(T: Float[ndarray, "n"], known: Float[ndarray, "t"], span: float) -> Float[ndarray, "n"]:
+    """1 within the range of the temperatures that are known, span / (span + distance) outside."""
+    if len(known) == 0:
+        return np.ones(len(T))
+    distance = np.maximum(np.maximum(known.min() - T, T - known.max()), 0.0)
+    return np.asarray(span / (span + distance))
+
+
+def caloric(
+    T: Float[ndarray, "n"], heat_capacity: float, span: float
+) -> tuple[Float[ndarray, "n"], Float[ndarray, "n"]]:
+    """-c (T ln(T / span) - T) and its derivative -c ln(T / span), c in GPa/K; T = 0 is as T = 1 in the logarithm, which diverges there."""
+    logarithm = np.log(np.where(T > 0.0, T, 1.0) / span)
+    return -heat_capacity * T * (logarithm - 1.0), -heat_capacity * logarithm

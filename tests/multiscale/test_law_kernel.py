@@ -18,8 +18,8 @@ from atomistic.compiler import KernelUnavailable, compiler_found
 from fem.c_function import HEADER, CFunction, NoCFunction
 from fem.law import InadmissibleDeformation, ShapeError
 from multiscale.classical import IsotropicLaw, NeoHooke, ThirdOrderElasticity
-from multiscale.laws import kernel
 from multiscale.laws.fields import UnknownState
+from multiscale.laws.kernel import library, parameter_block
 from multiscale.laws.strain import green_lagrange
 from multiscale.laws.strain_potential import StrainPotential
 from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
@@ -100,7 +100,7 @@ def test_tangent_has_major_symmetry_to_the_last_bit(kind: str) -> None:
 @pytest.mark.parametrize("backend", ["c", "numpy"])
 def test_orientation(kind: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if backend == "numpy":
-        monkeypatch.setenv(kernel.NO_KERNEL_VARIABLE, "1")
+        monkeypatch.setenv(library.NO_KERNEL_VARIABLE, "1")
     law = KINDS[kind](SYMMETRIES["4/m"], 2)
     if law.backend != backend:
         pytest.skip("no C compiler")
@@ -266,7 +266,7 @@ def test_parameters_of_another_function_are_refused() -> None:
 
 @needs_compiler
 def test_processes_that_start_together_build_one_library(tmp_path: Path) -> None:
-    code = "from multiscale.laws.kernel import library_of; assert library_of('strain', 6) is not None"
+    code = "from multiscale.laws.kernel.library import library_of; assert library_of('strain', 6) is not None"
     runs = [
         subprocess.Popen([sys.executable, "-c", code], env={**_environment(), "XDG_CACHE_HOME": str(tmp_path)})
         for _ in range(3)
@@ -279,22 +279,22 @@ def test_processes_that_start_together_build_one_library(tmp_path: Path) -> None
 def test_without_a_compiler_a_law_runs_on_numpy_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    monkeypatch.delenv(kernel.NO_KERNEL_VARIABLE, raising=False)
+    monkeypatch.delenv(library.NO_KERNEL_VARIABLE, raising=False)
     law, F = cubic_law(), random_strains(0, 3)
     expected = law.terms.evaluate(F, tangent=True)
-    kernel.library_of.cache_clear()
+    library.library_of.cache_clear()
     try:
         with pytest.warns(KernelUnavailable, match="none of cc, gcc, clang is on the PATH"):
             assert law.backend == "numpy"
         with pytest.raises(NoCFunction, match="install a C compiler"):
             law.c_function()
     finally:
-        kernel.library_of.cache_clear()
+        library.library_of.cache_clear()
     assert np.array_equal(law.evaluate(F).energy, expected[0])
 
 
 def test_numpy_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(kernel.NO_KERNEL_VARIABLE, "1")
+    monkeypatch.setenv(library.NO_KERNEL_VARIABLE, "1")
     assert cubic_law().backend == "numpy"
 
 
@@ -309,7 +309,7 @@ def test_a_law_without_a_gauge_writes_no_trust(caller: ctypes.CDLL) -> None:
 def test_state_rows_of_a_law_that_needs_a_state() -> None:
     from fem.c_function import StateField
 
-    function = CFunction(Path("none"), np.zeros(1), (kernel.ORIENTATION, StateField("temperature", ())))
+    function = CFunction(Path("none"), np.zeros(1), (parameter_block.ORIENTATION, StateField("temperature", ())))
     assert function.state_size == 10
     rows = function.state_rows({"temperature": np.array([300.0, 600.0])}, 2)
     assert (
@@ -322,5 +322,5 @@ def test_state_rows_of_a_law_that_needs_a_state() -> None:
 
 
 def _environment() -> dict[str, str]:
-    root = str(Path(kernel.__file__).parents[2])
+    root = str(Path(library.__file__).parents[2])
     return {**os.environ, "PYTHONPATH": root + os.pathsep + os.environ.get("PYTHONPATH", "")}

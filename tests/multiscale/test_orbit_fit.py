@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from multiscale.data.dataset import StressStrainData
+from multiscale.fits.matching_pursuit import matching_pursuit
 from multiscale.fits.observations import MODEL_ERROR, Observations
-from multiscale.fits.orbit_law import law_of, least_squares_problem, matching_pursuit
+from multiscale.fits.orbit_law import law_of, least_squares_problem
 from multiscale.fits.orbit_least_squares import OrbitFit
 from multiscale.laws.reference_state import ReferenceState
 from multiscale.symmetry.point_group import PointGroup

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from atomistic.network_file import NetworkFileError
 from fem.c_function import NoCFunction
 from fem.law import InadmissibleDeformation, ShapeError, check_response
-from multiscale.laws import kernel
 from multiscale.laws.fields import InvalidLaw, NoUncertainty, UnknownState
+from multiscale.laws.kernel import library
 from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.laws.strain import tangent as tangent_of
 from multiscale.symmetry.point_group import GENERATORS, PointGroup
@@ -137,7 +137,7 @@ def test_in_c_and_in_numpy(laue: str, turned: bool, monkeypatch: pytest.MonkeyPa
         state["orientation"] = random_rotations(np.random.default_rng(0), 40)
     here = law.evaluate(F, state, trust=True)
     assert law.c_function().state_size == 10
-    monkeypatch.setenv(kernel.NO_KERNEL_VARIABLE, "1")
+    monkeypatch.setenv(library.NO_KERNEL_VARIABLE, "1")
     plain = replace(law)
     assert plain.backend == "numpy"
     with pytest.raises(NoCFunction, match="compiler"):
