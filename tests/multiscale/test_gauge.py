@@ -19,9 +19,9 @@ from multiscale.trust.domain import Domain
 from multiscale.trust.gauge import RIDGE, Gauge, neurons_of
 from multiscale.trust.symmetry_domain import domain_of
 
+from .argument_laws import random_invariant_law
 from .random_laws import random_law, random_rotations
 from .stillinger_weber import silicon_data
-from .test_invariant_network import random_invariant_law
 
 
 def trust_of(law: object, F: np.ndarray) -> np.ndarray:

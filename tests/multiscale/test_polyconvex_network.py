@@ -1,7 +1,6 @@
-"""Polyconvex laws with random parameters: convex along every rank-one line, stress-free, symmetric, differentiable."""
+"""Polyconvex laws with random parameters: convex along every rank-one line, stress-free at F = I, their arguments."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,43 +9,15 @@ from hypothesis import strategies as st
 
 from multiscale.laws.fields import InvalidLaw
 from multiscale.laws.polyconvex_arguments import arguments
-from multiscale.laws.polyconvex_network import PolyconvexLaw
 from multiscale.laws.strain import stress_components
-from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
-from multiscale.symmetry.point_group import PointGroup
+from multiscale.symmetry.material_symmetry import InfiniteGroup
 from multiscale.trust.ellipticity import acoustic_minimum
 
-from .random_laws import random_rotations, random_strains
-from .test_invariant_network import FRAME, I, members, relative
+from .argument_laws import SYMMETRIES, I, random_polyconvex_law, relative
+from .random_laws import random_strains
 
 SEEDS = st.integers(0, 2**32 - 1)
-SYMMETRIES: dict[str, MaterialSymmetry] = {
-    "isotropic": InfiniteGroup("isotropic"),
-    "transversely isotropic": InfiniteGroup("transversely isotropic", FRAME[:, 2].tolist()),
-    "m-3m": PointGroup.named("m-3m", FRAME),
-    "-3": PointGroup.named("-3"),
-    "-1": PointGroup.named("-1"),
-}
 NAMES = st.sampled_from(list(SYMMETRIES))
-
-
-def random_polyconvex_law(symmetry: MaterialSymmetry, seed: int) -> PolyconvexLaw:
-    rng = np.random.default_rng(seed)
-    h = 3
-
-    def tensors(count: int) -> np.ndarray:
-        if isinstance(symmetry, PointGroup):
-            L = rng.normal(size=(count, 3, 3))
-            return stress_components(L @ np.swapaxes(L, -1, -2))
-        L = rng.uniform(0.0, 2.0, size=(count, 2))
-        along = np.outer(FRAME[:, 2], FRAME[:, 2]) if symmetry.name != "isotropic" else np.eye(3)
-        return stress_components(L[:, :1, None] * along + L[:, 1:, None] * np.eye(3))
-
-    w, b, v = np.zeros((h, 13)), rng.normal(size=h), rng.uniform(0.0, 10.0, size=h)
-    w[:, :6], w[:, 6:12], w[:, 12] = tensors(h), tensors(h), 3.0 * rng.normal(size=h)
-    w *= 3.0
-    skip = np.concatenate([tensors(1)[0], np.zeros(6), rng.normal(size=1)])
-    return PolyconvexLaw(symmetry, w, b, v, skip, 5.0, growth_modulus=50.0, growth_threshold=0.7)
 
 
 @settings(max_examples=20, deadline=None)
@@ -77,22 +48,11 @@ def test_convex_along_finite_rank_one_lines(seed: int, name: str) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(seed=SEEDS, name=NAMES)
-def test_reference_state_symmetry_and_derivatives(seed: int, name: str) -> None:
-    law, F = random_polyconvex_law(SYMMETRIES[name], seed), random_strains(seed, 2, largest=0.3)
+def test_reference_state(seed: int, name: str) -> None:
+    law = random_polyconvex_law(SYMMETRIES[name], seed)
     at_rest, C = law.evaluate(I), law.elastic_constants()
     assert abs(at_rest.energy[0]) < 1e-13 and np.abs(at_rest.first_piola).max() < 1e-12 * np.abs(C).max()
     assert relative(law.symmetry.project_stiffness(C), C) < 1e-12
-    still, Q = law.evaluate(F), random_rotations(np.random.default_rng(seed), 1)[0]
-    assert relative(law.evaluate(Q @ F).first_piola, Q @ still.first_piola) < 1e-12
-    for R in members(law.symmetry, seed):
-        assert relative(law.evaluate(F @ R.T).first_piola, still.first_piola @ R.T) < 1e-12
-    h = 1e-5
-    steps = h * np.eye(9).reshape(9, 3, 3)
-    up, down = law.evaluate(F[0] + steps), law.evaluate(F[0] - steps)
-    stress = ((up.energy - down.energy) / (2 * h)).reshape(3, 3)
-    tangent = ((up.first_piola - down.first_piola) / (2 * h)).reshape(3, 3, 3, 3).transpose(2, 3, 0, 1)
-    assert still.tangent is not None
-    assert relative(still.first_piola[0], stress) < 1e-7 and relative(still.tangent[0], tangent) < 1e-7
 
 
 def test_arguments_are_those_of_the_cofactor() -> None:
@@ -106,18 +66,6 @@ def test_arguments_are_those_of_the_cofactor() -> None:
         x[:, 6:12] @ stress_components(G), 0.5 * np.einsum("nij,ij->n", cofactor - np.eye(3), G), atol=1e-13
     )
     assert np.allclose(x[:, 12], np.linalg.det(F) - 1.0, atol=1e-14)
-
-
-@pytest.mark.parametrize("name", SYMMETRIES)
-def test_finite_at_extreme_volumes_and_on_disk(name: str, tmp_path: Path) -> None:
-    law = random_polyconvex_law(SYMMETRIES[name], 1)
-    stretches = np.cbrt([1e-3, 1e-2, 0.1, 10.0, 100.0])
-    F = stretches[:, None, None] * random_strains(0, 5)
-    response = law.evaluate(F)
-    for array in (response.energy, response.first_piola, response.tangent):
-        assert array is not None and np.isfinite(array).all()
-    law.save(tmp_path / "law.safetensors")
-    assert np.array_equal(PolyconvexLaw.load(tmp_path / "law.safetensors").evaluate(F).energy, response.energy)
 
 
 def test_refusals() -> None:
