@@ -183,9 +183,8 @@ class Equilibrium:
         Motions of supports are part of both: minus the first is the Newton step at this load factor, the second the rate of the
         displacement along the path. None where the linear solver fails.
         """
-        self.residual.linearise(self._x)
+        self.relinearise()
         ksp = self._snes.getKSP()
-        ksp.setOperators(self.residual.matrix)
         self.residual.rate(self._f_trial)
         found = []
         for right_hand_side in (self._f, self._f_trial):
@@ -196,19 +195,24 @@ class Equilibrium:
                 return None
         return found[0], found[1]
 
+    def relinearise(self) -> None:
+        """Have the K of the present displacement for `inverse` and `apply`. Collective."""
+        self.residual.linearise(self._x)
+        self._snes.getKSP().setOperators(self.residual.matrix)
+
     def potential(self) -> float:
         """Pi at the last `look`, of what has a potential. Collective."""
         return self.residual.potential(self._x)[0]
 
     def inverse(self, vector: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"] | None:
-        """K^-1 times a vector, with the K of the last Newton step, as it stands; None where the linear solver fails. Collective."""
+        """K^-1 times a vector, with the K of the last Newton step or `relinearise`; None where the linear solver fails. Collective."""
         ksp = self._snes.getKSP()
         self._f_trial.array[:] = vector
         ksp.solve(self._f_trial, self._x_trial)
         return self._x_trial.array_r.copy() if ksp.is_converged else None
 
     def apply(self, vector: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """K times a vector, with the K of the last Newton step. Collective."""
+        """K times a vector, with the same K. Collective."""
         self._f_trial.array[:] = vector
         self.residual.matrix.mult(self._f_trial, self._x_trial)
         return np.array(self._x_trial.array_r)

@@ -73,7 +73,8 @@ def law_errors(respond: Respond, F: Float[np.ndarray, "n 3 3"]) -> LawErrors:
     response = respond(F, True)
     stress, tangent = _differences(respond, F, response, _STEP)
     coarse_stress, coarse_tangent = _differences(respond, F, response, 10.0 * _STEP)
-    return LawErrors(stress, tangent, stress > 3.0 * coarse_stress or tangent > 3.0 * coarse_tangent)
+    noise = stress > 3.0 * coarse_stress or tangent > 3.0 * coarse_tangent
+    return LawErrors(float(stress), float(tangent), bool(noise))
 
 
 def _differences(

@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-import scipy.linalg
 from jaxtyping import Float
 
 from fem.equilibrium import Attempt, Equilibrium
@@ -26,6 +25,7 @@ _VECTORS = 3
 _FIRST, _LATER = 3, 1  # iterations: the vectors of the last step are a good start
 # of the largest curvature along the vectors: below this an eigenvalue is round-off
 _ZERO = 1e-12
+_ALIKE = 1e-8  # of the largest eigenvalue of the vectors' Gram matrix
 _SMALLEST, _DOUBLINGS = 1e-3, 9  # first amplitude, beside the size of the body
 _TRIES = 3
 
@@ -67,12 +67,18 @@ class Stability:
             images = self._each(solve, V)
             if images is None:
                 return []
-            V = images / np.sqrt(np.diag(self._gram(images, images)))
+            lengths = np.sqrt(np.diag(self._gram(images, images)))
+            if not lengths.all():  # nothing is free to move
+                return []
+            V = images / lengths
         KV = self._each(apply, V)
         assert KV is not None
         curvature, mass = self._gram(V, KV), self._gram(V, V)
-        mass += 1e-14 * np.trace(mass) * np.eye(_VECTORS)
-        values, mixing = scipy.linalg.eigh(0.5 * (curvature + curvature.T), mass)
+        # fewer free unknowns than vectors, or vectors which have become alike: what is left of them counts once
+        sizes, axes = np.linalg.eigh(mass)
+        kept = axes[:, sizes > _ALIKE * sizes[-1]] / np.sqrt(sizes[sizes > _ALIKE * sizes[-1]])
+        values, turn = np.linalg.eigh(kept.T @ (0.5 * (curvature + curvature.T)) @ kept)
+        mixing = kept @ turn
         self._vectors, self._iterations = V @ mixing, _LATER
         modes = self._vectors[:, values < -_ZERO * np.abs(values).max()].T
         return [mode / max(self._comm.allgather(float(np.abs(mode).max(initial=0.0)))) for mode in modes]
@@ -89,6 +95,10 @@ class Stability:
             if not attempt.converged or attempt.iterations == 0:
                 return attempt, moved
             modes = self.ways_down()
+            if modes:  # the factors are those of the iterate before: look again where the body is
+                self._equilibrium.relinearise()
+                self._iterations = _FIRST
+                modes = self.ways_down()
             if not modes:
                 return attempt, moved
             here = self._equilibrium.residual.owned()

@@ -269,6 +269,15 @@ def test_buckling(steps: dict[str, Any], side: float) -> None:
     assert side * last.probes["middle"][1] == pytest.approx(0.1870, rel=0.015)
 
 
+@pytest.mark.parametrize("cells", [1, 2])
+def test_bodies_with_next_to_nothing_free_are_stable(cells: int, recwarn: pytest.WarningsRecorder) -> None:
+    # no free node, and one: fewer unknowns than the vectors that look for instabilities
+    body = fem.Solid(unit_mesh("hexahedron", cells), LAW, degree=1)
+    body.rotate("boundary", 1.0, (1.0, 1.0, 0.0))
+    assert abs(body.solve(load_steps=3).energy) < 1e-12
+    assert not recwarn
+
+
 def test_the_unstable_branch_for_those_who_want_it() -> None:
     straight = beam().solve(load_steps=5, stable=False)
     assert abs(straight.probe([0.5, 0.0])[0, 1]) < 1e-9
