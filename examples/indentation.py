@@ -32,4 +32,6 @@ assert abs(np.interp(60.0, pressure, compression) - 58.6) < 0.9  # published: 58
 solution.write_curve("indentation.csv")
 solution.plot("indentation.png", "displacement")
 if MPI.COMM_WORLD.rank == 0:
-    print(f"compression {compression[-1]:.2f} % at p/p0 = 80, {len(solution.steps)} steps, {solution.iterations} iterations")
+    print(
+        f"compression {compression[-1]:.2f} % at p/p0 = 80, {len(solution.steps)} steps, {solution.iterations} iterations"
+    )

@@ -32,4 +32,6 @@ assert load[-1] == 1.0
 solution.write_curve("snap_through.csv")
 solution.plot("snap_through.png", "stress")
 if MPI.COMM_WORLD.rank == 0:
-    print(f"limit loads {load[turns[0]]:.4f} and {load[turns[1]]:.4f}, {len(load)} steps, {solution.iterations} iterations")
+    print(
+        f"limit loads {load[turns[0]]:.4f} and {load[turns[1]]:.4f}, {len(load)} steps, {solution.iterations} iterations"
+    )
