@@ -26,7 +26,7 @@ from atomistic.calculator import without_history
 from atomistic.configurations import repeated
 from atomistic.crystal import InvalidCrystal, check_crystal, deform, first_piola
 from atomistic.guards import guarded_run
-from atomistic.time_series import time_average
+from atomistic.time_series import statistical_inefficiency, time_average
 
 Progress = Callable[[float, str], None]
 
@@ -40,6 +40,8 @@ class ThermalStress:
         temperature: K.
         first_piola: P, eV/A^3.
         first_piola_error: standard error of each component of P, eV/A^3.
+        internal_energy: mean kinetic and potential energy per volume at F = I, eV/A^3, with the calculator's zero.
+        internal_energy_error: its standard error.
         mean_temperature: average kinetic temperature, K.
         atoms: number of atoms simulated.
         picoseconds: length of the part averaged over.
@@ -50,6 +52,8 @@ class ThermalStress:
     temperature: float
     first_piola: Float[ndarray, "3 3"]
     first_piola_error: Float[ndarray, "3 3"]
+    internal_energy: float
+    internal_energy_error: float
     mean_temperature: float
     atoms: int
     picoseconds: float
@@ -98,11 +102,13 @@ def thermal_stress(
         rng=generator,
     )
     stresses: list[ndarray] = []
+    energies: list[float] = []
     temperatures: list[float] = []
 
     def sample() -> None:
         stress = voigt_6_to_full_3x3_stress(atoms.get_stress(include_ideal_gas=True))
         stresses.append(first_piola(np.asarray(stress), F).ravel())
+        energies.append(float(atoms.get_total_energy()))
         temperatures.append(float(atoms.get_temperature()))
         if progress is not None:
             progress(min(1.0, dynamics.nsteps / steps), f"{temperatures[-1]:.0f} K")
@@ -110,12 +116,17 @@ def thermal_stress(
     dynamics.attach(sample, interval=sample_every)
     guarded_run(dynamics, steps, max_temperature=_hottest(temperature), checkpoint=checkpoint, interval=sample_every)
     average = time_average(np.array(stresses))
+    volume = float(atoms.get_volume() / np.linalg.det(F))
+    energy = np.array(energies)[average.equilibration :, None] / volume
+    energy_error = energy.std() * np.sqrt(statistical_inefficiency(energy)[0] / len(energy))
     sample_ps = 1e-3 * timestep_fs * sample_every
     return ThermalStress(
         deformation_gradient=F,
         temperature=temperature,
         first_piola=average.mean.reshape(3, 3),
         first_piola_error=average.standard_error.reshape(3, 3),
+        internal_energy=float(energy.mean()),
+        internal_energy_error=float(energy_error),
         mean_temperature=float(np.mean(temperatures[average.equilibration :])),
         atoms=len(atoms),
         picoseconds=sample_ps * (len(stresses) - average.equilibration),

@@ -166,9 +166,13 @@ class ThermalFit:
         return np.concatenate([part.problem.target for part in self.parts[: self._pursued]])
 
     def start(self, rng: np.random.Generator) -> Float[ndarray, "p"]:
-        """Parameters to start from: neurons by matching pursuit, unchanging with temperature."""
+        """Parameters to start from: neurons by matching pursuit, unchanging with temperature; f(T) by least squares beside them."""
         picked = matching_pursuit(self, rng)
-        return np.concatenate([picked, np.zeros(self.unknowns - len(picked))])
+        x = np.concatenate([picked, np.zeros(self.unknowns - len(picked))])
+        if self.energies:
+            residual, J = self.linearisation(x)
+            x[self._rest_start :] -= np.linalg.lstsq(J[:, self._rest_start :], residual)[0]
+        return x
 
     def law(self, x: Float[ndarray, "p"]) -> ThermalLaw:
         """The law with these parameters, in GPa; a linear function of them."""

@@ -1,6 +1,6 @@
-"""Strain-stress data at finite temperature: P from the virial of molecular dynamics, with its standard error, and nothing else.
+"""Strain-stress data at finite temperature: P from the virial of molecular dynamics, and internal energies, with their standard errors.
 
-A mean potential energy is not the free energy whose derivative P is, so none is recorded.
+A mean potential energy is not the free energy whose derivative P is, so none is recorded as such.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,10 +31,15 @@ def sample_thermal(
     seed: int,
     timestep_fs: float = 2.0,
     minimum_atoms: int = 50,
+    internal_energies: bool = False,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> StressStrainData:
     """P (GPa) and its standard error at every F, each from NVT dynamics of its own, seeded seed, seed + 1, ...
+
+    With `internal_energies` also U, mean kinetic and potential energy, counted from the atoms at rest in `crystal`, so that at 0 K it is
+    the energy W of `multiscale.sample`. U fixes the heat capacity of a law of temperature; give it at as many temperatures as the law's
+    polynomial has powers, 0 K among them.
 
     `crystal` is the cell at F = I (the one relaxed at 0 K, or of any chosen temperature); it is not relaxed again. Simulations go to
     `executor`, a process pool for instance, whose results do not depend on the order in which they finish.
@@ -59,10 +64,19 @@ def sample_thermal(
         averages.append(average)
         if progress is not None:
             progress(len(averages) / len(deformation_gradient), f"{len(averages)} strains")
+    energy, energy_error = None, None
+    if internal_energies:
+        still = crystal.copy()
+        still.calc = calculator
+        at_rest = still.get_potential_energy() / still.get_volume()
+        energy = EV_PER_CUBIC_ANGSTROM_IN_GPA * np.array([average.internal_energy - at_rest for average in averages])
+        energy_error = EV_PER_CUBIC_ANGSTROM_IN_GPA * np.array([average.internal_energy_error for average in averages])
     return StressStrainData(
         deformation_gradient=np.asarray(deformation_gradient),
         first_piola=EV_PER_CUBIC_ANGSTROM_IN_GPA * np.array([average.first_piola for average in averages]),
         first_piola_error=EV_PER_CUBIC_ANGSTROM_IN_GPA * np.array([average.first_piola_error for average in averages]),
+        internal_energy=energy,
+        internal_energy_error=energy_error,
         temperature=temperature,
         crystal=crystal_record(crystal),
         provenance={

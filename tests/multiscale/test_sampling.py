@@ -1,9 +1,11 @@
 """Strain-stress data from atoms: two routes to the same numbers, the law that asks the atoms, and thermal data."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase import units
 from ase.build import bulk
 
 import atomistic
@@ -122,3 +124,20 @@ def test_thermal_data_do_not_depend_on_the_executor() -> None:
     assert (alone.labels("first_piola_error")[:, [0, 1, 2], [0, 1, 2]] > 0.0).all()
     with pytest.raises(multiscale.InvalidData, match="have no energy"):
         alone.labels("energy")
+
+
+def test_internal_energies_from_dynamics_to_the_heat_capacity() -> None:
+    """Copper at 0 K and by Langevin dynamics: U is near 3 k T an atom, and what a fit makes of it is the law of Dulong and Petit."""
+    calculator = atomistic.reference_calculator("emt")
+    cold = multiscale.sample(bulk("Cu", a=3.6), calculator, max_strain=0.02, states=6, seed=0)
+    crystal, T = crystal_from_record(cold.crystal), 300.0
+    F = multiscale.strain_design(2, 0.02, seed=1)
+    warm = multiscale.sample_thermal(
+        crystal, calculator, F, temperature=T, steps=400, seed=7, minimum_atoms=8, internal_energies=True
+    )
+    dulong_petit = 3.0 * units.kB / crystal.get_volume() * atomistic.EV_PER_CUBIC_ANGSTROM_IN_GPA  # GPa/K
+    U, error = warm.labels("internal_energy"), warm.labels("internal_energy_error")
+    assert (error > 0.0).all() and (np.abs(U - dulong_petit * T) < 5.0 * error + 0.1 * dulong_petit * T).all()
+    sets = [replace(cold, internal_energy=cold.labels("energy")), warm]
+    law = multiscale.fit_thermal(sets, multiscale.PointGroup.named("m-3m"), neurons=2, starts=1, seed=0)
+    assert law.heat_capacity == pytest.approx(dulong_petit, rel=0.2)
