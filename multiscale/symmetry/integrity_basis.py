@@ -10,8 +10,10 @@ The Reynolds operator makes them: powers of linear forms span the polynomials of
     p_w(e) = 1/|G| sum_R (w.Q_R e)^d
 
 over enough w span the invariants of degree d. Those which products of invariants of lower degree do not span are generators, and a minimal
-set of them is an integrity basis. Their numbers agree with Smith and Rivlin, Trans. Am. Math. Soc. 88 (1958) 175: 6, 7, 7, 12, 8, 14, 9,
-14, 9, 14, 9 for -1, 2/m, mmm, 4/m, 4/mmm, -3, -3m, 6/m, 6/mmm, m-3, m-3m. A sum of powers needs no table of monomials,
+set of them is an integrity basis: 6, 7, 7, 12, 8, 14, 9, 14, 9, 14, 9 for -1, 2/m, mmm, 4/m, 4/mmm, -3, -3m, 6/m, 6/mmm, m-3, m-3m, none of
+a degree above six; G. F. Smith and R. S. Rivlin, Trans. Am. Math. Soc. 88 (1958) 175, give them as polynomials. (No generator has a
+degree above |G|: E. Noether, Math. Ann. 77 (1915) 89; up to there the tests count what these make against Molien's series, in m-3m
+up to degree 12 of 24.) A sum of powers needs no table of monomials,
 and its derivatives are closed forms: d p_w u and d (d - 1) p u u^T with u = Q_R^T w.
 """
 
