@@ -157,7 +157,7 @@ def most_calming(g: Float[ndarray, "m c r"], count: int) -> Int[ndarray, "count"
     def variance(g: Float[ndarray, "m c r"]) -> Float[ndarray, "m"]:
         rows, across = g.reshape(-1, g.shape[2]), np.swapaxes(g, 1, 2)
         seen = (g @ (rows.T @ rows / len(g))) @ across
-        return np.trace(np.linalg.solve(np.eye(g.shape[1]) + g @ across, seen), axis1=1, axis2=2)
+        return np.asarray(np.trace(np.linalg.solve(np.eye(g.shape[1]) + g @ across, seen), axis1=1, axis2=2))
 
     return greedy(g, count, variance)
 
