@@ -53,7 +53,8 @@ def parity(panels: Sequence[tuple[str, str, ndarray, ndarray]], *, ordinate: str
         margin = 0.04 * (high - low or 1.0)
         limits = (low - margin, high + margin)
         axes.plot(limits, limits, color="#888888", linewidth=0.8, zorder=1)
-        axes.scatter(x, y, s=6, color=LAW, alpha=0.35, linewidths=0, zorder=2, rasterized=len(x) > MANY_POINTS)
+        size = 18 if len(x) < 200 else 6
+        axes.scatter(x, y, s=size, color=LAW, alpha=0.45, linewidths=0, zorder=2, rasterized=len(x) > MANY_POINTS)
         axes.set(xlim=limits, ylim=limits, aspect="equal", title=name)
         axes.set_xlabel(f"{abscissa} ({unit})")
         axes.set_ylabel(f"{ordinate} ({unit})")

@@ -14,6 +14,9 @@ from multiscale.report.figures import LAW, POTENTIAL, REFERENCE, STYLE, THERMAL,
 
 COLOURS: Final = (LAW, POTENTIAL, THERMAL, "#CC79A7", "#E69F00", "#56B4E9", REFERENCE)
 
+BORDER: Final = 0.97
+"""Trust at which the domain's border is drawn: at 1 itself the line would follow the grid."""
+
 SURFACE: Final = (61, 121)
 """Polar and azimuthal angles of the drawn surface."""
 
@@ -42,13 +45,13 @@ class EllipticityMap:
 
     Attributes:
         names: of the two axes.
-        strain: (m,) along both axes. eigenvalue: (m, m) GPa, the second axis first. inside: (m, m).
+        strain: (m,) along both axes. eigenvalue: (m, m) GPa, the second axis first. trust: (m, m), 1 in the domain.
     """
 
     names: tuple[str, str]
     strain: Float[ndarray, "m"]
     eigenvalue: Float[ndarray, "m m"]
-    inside: Bool[ndarray, "m m"]
+    trust: Float[ndarray, "m m"]
 
 
 @matplotlib.rc_context(STYLE)
@@ -69,6 +72,10 @@ def stress_curves(panels: Mapping[str, tuple[str, Sequence[Curve]]]) -> str:
                     x, curve.stress - curve.bar, curve.stress + curve.bar, color=colour, alpha=0.18, linewidth=0
                 )
         axes.axhline(0.0, color="#888888", linewidth=0.8, zorder=0)
+        # the curves are to be read, however wide the bands become
+        drawn = np.concatenate([curve.stress for curve in curves])
+        margin = 0.25 * float(np.ptp(drawn)) or 1.0
+        axes.set_ylim(drawn.min() - margin, drawn.max() + margin)
         axes.set(xlabel=f"{abscissa} (%)", ylabel="stress P (GPa)", title=title)
         axes.legend()
     return svg(figure)
@@ -82,7 +89,7 @@ def elastic_constants(names: Sequence[str], owners: Mapping[str, tuple[ndarray, 
         names: of the constants.
         owners: whose -> (values, standard errors or None), GPa.
     """
-    figure = new_figure(max(3.8, 0.55 * len(names) + 2.0), 3.0)
+    figure = new_figure(max(3.8, 0.55 * len(names) + 2.0), 3.0 + 0.2 * len(owners))
     (axes,) = columns(figure, 1)
     places = np.arange(len(names))
     markers = ("o", "s", "D", "^")
@@ -104,7 +111,7 @@ def elastic_constants(names: Sequence[str], owners: Mapping[str, tuple[ndarray, 
     axes.set(ylabel="GPa", title="Elastic constants", xlim=(-0.6, len(names) - 0.4))
     axes.axhline(0.0, color="#888888", linewidth=0.8, zorder=0)
     axes.grid(False, axis="x")
-    axes.legend()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12))
     return svg(figure)
 
 
@@ -121,7 +128,7 @@ def modulus_surface(compliance: Float[ndarray, "6 6"]) -> str:
     E = youngs_modulus(compliance, n)
     figure = Figure(figsize=(4.8, 4.2))
     # matplotlib types what it returns as a plane's axes
-    axes: Any = figure.add_axes((0.0, 0.0, 0.82, 0.88), projection="3d")
+    axes: Any = figure.add_axes((0.0, 0.0, 0.82, 0.88), projection="3d", computed_zorder=False)
     low, high = float(E.min()), float(E.max())
     # an isotropic surface has one colour, not round-off's
     spread = high - low > 1e-3 * high
@@ -135,15 +142,16 @@ def modulus_surface(compliance: Float[ndarray, "6 6"]) -> str:
         facecolors=shades(norm(E)),
         rstride=1,
         cstride=1,
-        linewidth=0.1,
-        edgecolor="#00000022",
+        linewidth=0.0,
+        antialiased=False,
         shade=False,
         rasterized=True,
     )
     for k, name in enumerate("xyz"):
+        # from the surface outwards: all three point to the viewer
         end = np.zeros((2, 3))
-        end[1, k] = 1.25 * high
-        axes.plot(*end.T, color=REFERENCE, linewidth=1.0)
+        end[:, k] = float(youngs_modulus(compliance, np.eye(3)[k])), 1.3 * high
+        axes.plot(*end.T, color=REFERENCE, linewidth=1.0, zorder=3)
         axes.text(*(1.12 * end[1]), name)
     axes.set(xlim=(-high, high), ylim=(-high, high), zlim=(-high, high))
     axes.set_box_aspect((1.0, 1.0, 1.0), zoom=1.2)
@@ -174,10 +182,8 @@ def ellipticity_maps(maps: Sequence[EllipticityMap]) -> str:
         picture = axes.pcolormesh(x, x, found.eigenvalue, cmap="RdBu", norm=norm, shading="gouraud", rasterized=True)
         if found.eigenvalue.min() <= 0.0 < found.eigenvalue.max():
             axes.contour(x, x, found.eigenvalue, [0.0], colors=[REFERENCE], linewidths=1.4)
-        if found.inside.any() and not found.inside.all():
-            axes.contour(
-                x, x, found.inside.astype(float), [0.5], colors=[REFERENCE], linewidths=1.0, linestyles=[(0, (2, 2))]
-            )
+        if found.trust.min() < BORDER < found.trust.max():
+            axes.contour(x, x, found.trust, [BORDER], colors=[REFERENCE], linewidths=1.0, linestyles=[(0, (2, 2))])
         axes.plot(0.0, 0.0, "+", color=REFERENCE)
         axes.grid(False)
         axes.set(xlabel=f"{found.names[0]} (%)", ylabel=f"{found.names[1]} (%)", aspect="equal")
@@ -212,12 +218,12 @@ def domain(strain: Float[ndarray, "n 6"], names: Sequence[str], trust: Sequence[
 @matplotlib.rc_context(STYLE)
 def errors_by_states(states: Sequence[int], errors: Mapping[str, Sequence[float]]) -> str:
     """Normalised mean square errors on states held out against the number of states fitted to."""
-    figure = new_figure(4.2, 3.0)
+    figure = new_figure(5.2, 3.0)
     (axes,) = columns(figure, 1)
     for (name, values), colour in zip(errors.items(), COLOURS, strict=False):
         axes.loglog(states, values, "o-", color=colour, markersize=4, label=name)
     axes.set_xticks(list(states), [str(count) for count in states])
     axes.minorticks_off()
     axes.set(xlabel="states fitted to", ylabel="NMSE, states held out", title="Learning curve")
-    axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return svg(figure)

@@ -159,9 +159,8 @@ def eigenvalue_map(law: FittedLaw, reach: float, axes: tuple[int, int]) -> Ellip
     response = law.evaluate(stretch_of_log_strain(h.reshape(-1, 6)), trust=True)
     eigenvalue = acoustic_minimum(np.asarray(response.tangent)).eigenvalue
     first, second = (f"log-strain {COMPONENTS[axis]}" for axis in axes)
-    return EllipticityMap(
-        (first, second), s, eigenvalue.reshape(GRID, GRID), (np.asarray(response.trust) >= 1.0).reshape(GRID, GRID)
-    )
+    trust = np.asarray(response.trust).reshape(GRID, GRID)
+    return EllipticityMap((first, second), s, eigenvalue.reshape(GRID, GRID), trust)
 
 
 def independent_constants(symmetry: MaterialSymmetry) -> list[tuple[int, int]]:

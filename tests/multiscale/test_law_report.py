@@ -117,7 +117,7 @@ def test_map_of_ellipticity(monkeypatch: pytest.MonkeyPatch) -> None:
     found = eigenvalue_map(law, 0.02, (0, 5))
     C = law.elastic_constants()
     assert found.eigenvalue[1, 1] == pytest.approx(min(C[3, 3], 0.5 * (C[0, 0] - C[0, 1])), rel=1e-6)
-    assert found.inside[1, 1] and found.names == ("log-strain xx", "log-strain xy")
+    assert found.trust[1, 1] == 1.0 and found.names == ("log-strain xx", "log-strain xy")
 
 
 def test_limits_say_what_is_wrong() -> None:
