@@ -24,6 +24,7 @@ from .dynamics import ThermalCell, ThermalStress, npt_average, thermal_stress
 from .elasticity import elastic_constants
 from .ensemble import EnsemblePrediction, PotentialEnsemble
 from .ensemble_training import train_ensemble
+from .gaussian_fit import fit_gaussians
 from .guards import DynamicsFailed, UncertainStructure, UncertainStructureWarning, UncertaintyGuard, guarded_run
 from .label_checks import (
     DuplicateStructures,
@@ -125,6 +126,7 @@ __all__ = [
     "deform",
     "elastic_constants",
     "first_piola",
+    "fit_gaussians",
     "fit_linear",
     "fit_uncertainty",
     "guarded_run",

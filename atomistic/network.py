@@ -16,17 +16,24 @@ def softplus(x: Tensor) -> Tensor:
     return torch.logaddexp(x, torch.zeros_like(x))
 
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "softplus": softplus,
-    "logistic": torch.sigmoid,
-    "linear": lambda x: x,
+def radial(z: Tensor, inputs: Tensor) -> Tensor:
+    """exp(min(z - |x|^2 / 2, 0)): with weights w and bias -|w|^2 / 2 the Gaussian exp(-|x - w|^2 / 2) about the centre w."""
+    return torch.exp((z - 0.5 * inputs.square().sum(-1, keepdim=True)).clamp(max=0.0))
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "tanh": lambda z, _: torch.tanh(z),
+    "softplus": lambda z, _: softplus(z),
+    "logistic": lambda z, _: torch.sigmoid(z),
+    "linear": lambda z, _: z,
+    "radial": radial,
 }
+"""Of a layer's z = W x + b and its inputs x."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """E(G) = w_L . h_{L-1} + b_L [+ skip . G],  h_k = activation_k(W_k h_{k-1} + b_k),  h_0 = G.
+    """E(G) = w_L . h_{L-1} + b_L [+ skip . G],  h_k = activation_k(W_k h_{k-1} + b_k),  h_0 = G;  `radial` sees h_{k-1} too.
 
     Attributes:
         layers: weights and biases; the last layer is linear and has one output (eV). One layer alone is a linear model.
@@ -72,7 +79,7 @@ class Network:
         """Atomic energies, eV."""
         hidden = descriptors
         for (weight, bias), activation in zip(self.layers[:-1], self.activations, strict=True):
-            hidden = ACTIVATIONS[activation](torch.addmm(bias, hidden, weight.T))
+            hidden = ACTIVATIONS[activation](torch.addmm(bias, hidden, weight.T), hidden)
         weight, bias = self.layers[-1]
         energy = torch.addmm(bias, hidden, weight.T)[:, 0]
         return energy if self.skip is None else energy + descriptors @ self.skip

@@ -5,7 +5,7 @@
  */
 
 enum { OUTPUTS = 10 };
-enum { TANH, SOFTPLUS, LOGISTIC, LINEAR };
+enum { TANH, SOFTPLUS, LOGISTIC, LINEAR, RADIAL_BASIS };
 
 typedef struct {
     int64_t inputs, outputs;
@@ -36,9 +36,30 @@ INLINE void tile_product(int64_t count, const double *restrict weights, const vd
     }
 }
 
+/* |x|^2 / 2 of a layer's inputs where its activation asks for it: radial layers are Gaussians about their weights. */
+INLINE vd half_square(const network_layer *layer, const vd *restrict x) {
+    vd sum = splat(0.0);
+    if (layer->activation == RADIAL_BASIS)
+        for (int64_t i = 0; i < layer->inputs; ++i) sum += x[i] * x[i];
+    return 0.5 * sum;
+}
+
+/* What the inputs' own square takes of their derivatives: minus this times the inputs. */
+INLINE vd drawn_to_centres(const network_layer *layer, const vd *restrict pull) {
+    vd sum = splat(0.0);
+    if (layer->activation == RADIAL_BASIS)
+        for (int64_t o = 0; o < layer->outputs; ++o) sum += pull[o];
+    return sum;
+}
+
 /* h(z) and, in place of z, h'(z). */
 INLINE vd activate(int64_t activation, vd *z) {
     const vd x = *z;
+    if (activation == RADIAL_BASIS) {
+        const vd h = exp_of_minus(choose(x < 0.0, -x, splat(0.0)));
+        *z = choose(x > 0.0, splat(0.0), h);
+        return h;
+    }
     if (activation == TANH) {
         const vd h = tanh_of(x);
         *z = 1.0 - h * h;
@@ -75,12 +96,13 @@ static vd evaluate_network(const atomic_network *network, int64_t inputs, vd *x,
     for (int64_t k = 0; k < hidden; ++k) {
         const network_layer *layer = &network->layers[k];
         const int64_t width = whole_tiles(layer->outputs);
+        const vd half = half_square(layer, from);
         vd *value = free, *slope = free + width;
         for (int64_t o = 0; o < width; o += OUTPUTS) {
             vd z[OUTPUTS];
             tile_product(layer->inputs, layer->forward + o * layer->inputs, from, z);
             for (int j = 0; j < OUTPUTS; ++j) {
-                z[j] += layer->bias[o + j];
+                z[j] += layer->bias[o + j] - half;
                 value[o + j] = activate(layer->activation, &z[j]);
                 slope[o + j] = z[j];
             }
@@ -107,21 +129,24 @@ static vd evaluate_network(const atomic_network *network, int64_t inputs, vd *x,
         const int64_t before = whole_tiles(layer->inputs);
         vd *below = pull - 2 * width - before;
         slope = below - before;
+        const vd *value = slope - before;
+        const vd drawn = drawn_to_centres(layer, pull);
         for (int64_t i = 0; i < before; i += OUTPUTS) {
             vd sums[OUTPUTS];
             tile_product(layer->outputs, layer->backward + i * layer->outputs, pull, sums);
             UNROLL
-            for (int j = 0; j < OUTPUTS; ++j) below[i + j] = sums[j] * slope[i + j];
+            for (int j = 0; j < OUTPUTS; ++j) below[i + j] = (sums[j] - drawn * value[i + j]) * slope[i + j];
         }
         pull = below;
         width = before;
     }
     layer = network->layers;
+    const vd drawn = drawn_to_centres(layer, pull);
     for (int64_t i = 0; i < inputs; i += OUTPUTS) {
         vd sums[OUTPUTS];
         tile_product(layer->outputs, layer->backward + i * layer->outputs, pull, sums);
         UNROLL
-        for (int j = 0; j < OUTPUTS; ++j) x[i + j] = sums[j] + network->skip[i + j];
+        for (int j = 0; j < OUTPUTS; ++j) x[i + j] = sums[j] - drawn * x[i + j] + network->skip[i + j];
     }
     return energy;
 }

@@ -13,7 +13,7 @@ from atomistic.network import Network
 OUTPUTS: Final = 10
 """Rows of weights in a tile, as in network.h."""
 
-ACTIVATION_CODES: Final = {"tanh": 0, "softplus": 1, "logistic": 2, "linear": 3}
+ACTIVATION_CODES: Final = {"tanh": 0, "softplus": 1, "logistic": 2, "linear": 3, "radial": 4}
 """Activations that the kernels know, by their number in network.h."""
 
 NETWORKS_INTERFACE: Final = """
