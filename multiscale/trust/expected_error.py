@@ -6,6 +6,8 @@ With P and its standard error at many states that fill the box of the training s
 
 Inside, that is close to the true normalised mean square error. Where few states were drawn by chance, they leave some corner of
 their own box out; there trust is below 1, and there nearly all of the law's error sits: the difference between a good seed and a bad one.
+Beside such a corner single states of trust 1 may be missed much more than the error bar says. It holds at the typical state, and for
+designs without a hole in the mean; with a hole the mean square inside may be up to five times what is expected.
 """
 
 import warnings

@@ -69,14 +69,22 @@ def test_a_law_that_was_not_fitted_expects_nothing(cubic: PointGroup) -> None:
 @pytest.mark.parametrize("chosen", [True, False])
 @pytest.mark.parametrize("seed", range(5))
 def test_any_seed(seed: int, chosen: bool, silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
-    """A hole may be there or not: inside, the error is small and as expected; where there is none, everywhere."""
+    """A hole may be there or not: inside, the error is small and as expected; where there is none, everywhere.
+
+    Measured: expected over true 0.63 to 1.40 for chosen designs. For Sobol's 0.18 to 1.30, since two of the 190 states inside, beside
+    the hole, hold up to half of the true mean square; at the typical state (ratio of medians) it is 0.87 to 1.71 for both.
+    """
     F = informative_design(40, 0.06, cubic, seed) if chosen else strain_design(40, 0.06, seed)
     law = fitted(F, cubic, seed)
-    assert 0.2 < ratio(law, silicon_held_out) < 5.0
-    response = law.evaluate(silicon_held_out.deformation_gradient, trust=True)
+    held_out = silicon_held_out.deformation_gradient
+    response = law.evaluate(held_out, trust=True)
     assert response.trust is not None
+    inside = response.trust == 1.0
     missed = response.first_piola - silicon_held_out.labels("first_piola")
     size = np.mean(silicon_held_out.labels("first_piola") ** 2)
-    assert np.mean(missed[response.trust == 1.0] ** 2) < 2e-6 * size
+    assert np.mean(missed[inside] ** 2) < 2e-6 * size
+    typical, bar = (np.median(np.square(of[inside]).sum(axis=(1, 2))) for of in (missed, law.stress_error(held_out)))
+    assert 0.5 < bar / typical < 2.0
+    assert (0.5 if chosen else 0.15) < ratio(law, silicon_held_out) < 2.0
     if chosen:
         assert np.mean(missed**2) < 2e-6 * size

@@ -78,6 +78,7 @@ def test_neo_hooke_is_found_again() -> None:
     data, unseen = sampled(material, 0, 60, 0.2), sampled(material, 1, 100, 0.2)
     for fit in (fit_invariant_law, fit_polyconvex_law):
         law = fit(data, ISOTROPIC, neurons=2, starts=2)
+        # seeds 0 to 4: free 2.2e-7 each; convex 7.7e-8 to 2.4e-5, two starts not always finding the deepest minimum (9e-7 at this seed)
         assert error_inside(law, unseen) < 5e-6
         assert law.elastic_constants()[3, 3] == pytest.approx(1.0, rel=2e-3)
         assert law.elastic_constants()[0, 1] == pytest.approx(2.0, rel=5e-3)
@@ -88,7 +89,7 @@ def test_fibres_are_found_again() -> None:
     free = fit_invariant_law(data, FIBRES, neurons=4, starts=2)
     convex = fit_polyconvex_law(data, FIBRES, neurons=2, starts=2)
     # <I4 - 1>^3 has a third derivative that jumps where fibres slacken: softplus rounds it off, two neurons of the convex law more
-    # than four of the free one
+    # than four of the free one; seeds 0 to 4: free 2.2e-6 to 1.1e-5, convex 3.2e-4 (three) or 5e-3 (two: another minimum)
     assert error_inside(free, unseen) < 1e-5 and error_inside(convex, unseen) < 2e-3
     assert check_ellipticity(convex, states=100).smallest > 0.0
     again = fit_polyconvex_law(data, FIBRES, neurons=2, starts=2)
