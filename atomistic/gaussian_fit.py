@@ -31,11 +31,13 @@ from atomistic.descriptors import Descriptors
 from atomistic.label_checks import check_labels, warn_of_suspect_structures
 from atomistic.network import Network
 from atomistic.potential import NeuralPotential
-from atomistic.training import TrainingSettings, default_descriptors
+from atomistic.training import Progress, TrainingSettings, default_descriptors
 from atomistic.training_loss import Errors, TrainingFailed
 from atomistic.training_rows import Rows, descriptor_rows
 from atomistic.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 from atomistic.whitening import ErrorScales, Whitening, whiten, whitening
+
+CENTRES: Final = 2000
 
 JITTER: Final = 1e-10
 """Of the mean of H's diagonal, added to it: round-off of nearly equal centres."""
@@ -69,11 +71,12 @@ def fit_gaussians(
     configurations: Sequence[Atoms],
     settings: TrainingSettings | None = None,
     *,
-    centres: int = 2000,
+    centres: int = CENTRES,
     length: float = 1.0,
     amplitudes: Sequence[float] = (0.05, 0.1, 0.2),
     slope: float = 0.3,
     descriptors: Descriptors | None = None,
+    progress: Progress | None = None,
 ) -> GaussianFit:
     """Fit labelled configurations (all that are given: leave the held-out ones away).
 
@@ -85,6 +88,7 @@ def fit_gaussians(
         amplitudes: of which the one with the least error of structures left out is taken, eV.
         slope: standard deviation of the coefficients of the linear part, eV.
         descriptors: in place of the default ones.
+        progress: called with the fraction done and a message.
 
     Raises:
         ValueError: for numbers that are not positive.
@@ -107,14 +111,18 @@ def fit_gaussians(
         environments = torch.cat([block.values[block.numbers == number] for block in rows])
         widths[number] = length * median_distance(environments)
         about[number] = environments[farthest(environments, centres)]
-    observations = list(_observations(rows, about, widths, settings.scales))
+    observations = []
+    for observed in _observations(rows, about, widths, settings.scales):
+        observations.append(observed)
+        if progress is not None:
+            progress(0.5 * len(observations) / len(configurations), f"{len(observations)} structures")
     best: tuple[float, float, Tensor, Errors] | None = None
     unknowns = observations[0].rows.shape[1]
     normal, right = rows[0].values.new_zeros(unknowns, unknowns), rows[0].values.new_zeros(unknowns)
     for observed in observations:
         normal += observed.rows.T @ observed.rows
         right += observed.rows.T @ observed.labels
-    for amplitude in amplitudes:
+    for k, amplitude in enumerate(amplitudes):
         factor, broken = torch.linalg.cholesky_ex(normal + _prior(about, widths, amplitude, slope, normal))
         if broken:
             continue
@@ -123,6 +131,8 @@ def fit_gaussians(
         badness = sum((e / s) ** 2 for e, s in zip(errors, _scales(settings), strict=True))
         if best is None or badness < best[0]:
             best = (badness, amplitude, theta, errors)
+        if progress is not None:
+            progress(0.5 + 0.5 * (k + 1) / len(amplitudes), f"amplitude {amplitude:g}, structures left out: {errors}")
     if best is None:
         raise TrainingFailed(
             f"no amplitude among {list(amplitudes)} gives a definite matrix; try larger errors or fewer centres"

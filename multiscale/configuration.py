@@ -95,6 +95,10 @@ class Reference(Section):
 class Potential(Section):
     """The neural network potential and its training; what is left out is `atomistic.TrainingSettings`' own."""
 
+    model: Literal["layers", "gaussians"] = Field(
+        "layers", description="networks trained by descent, or Gaussians about the data's environments in closed form"
+    )
+    centres: int | None = Field(None, ge=1, le=20_000, description="Gaussians at most, for each element")
     members: int = Field(
         1, ge=1, le=20, description="networks trained from different seeds; the potential is their mean"
     )
@@ -116,6 +120,25 @@ class Potential(Section):
     whitening_power: float | None = Field(None, ge=0.0, le=1.0)
     validation: float | None = Field(None, ge=0.0, lt=1.0)
     patience: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _of_the_model(self) -> Self:
+        """What one model knows nothing of is not passed over."""
+        descent = (
+            "hidden",
+            "optimiser",
+            "epochs",
+            "learning_rate",
+            "cycles",
+            "iterations_per_cycle",
+            "decay",
+            "validation",
+        )
+        foreign = (*descent, "patience", "members") if self.model == "gaussians" else ("centres",)
+        given = [name for name in foreign if name in self.model_fields_set]
+        if given:
+            raise ValueError(f"no {given[0]} beside model = {self.model!r}")
+        return self
 
 
 class Data(Section):

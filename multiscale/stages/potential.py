@@ -11,6 +11,7 @@ from ase.io import read
 
 import atomistic
 from atomistic import EV_PER_CUBIC_ANGSTROM_IN_GPA, NeuralPotential, PotentialEnsemble, TrainingSettings
+from atomistic.gaussian_fit import CENTRES
 from multiscale.configuration import Configuration, Potential
 from multiscale.stages.arrays import write_arrays
 from multiscale.stages.engine import Finding, Job, Stage
@@ -56,16 +57,21 @@ def trained(
     checkpoints: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[NeuralPotential, np.ndarray]:
-    """The potential that a configuration asks for, and its learning curve (of several members the first one's).
+    """The potential that a configuration asks for, and its learning curve (of several members the first one's; Gaussians have none).
 
     The mean of several members is one potential (`atomistic.PotentialEnsemble.mean`). Each has a checkpoint of its own in the folder
     `checkpoints`.
     """
-    members = configuration.potential.members
+    section = configuration.potential
+    if section.model == "gaussians":
+        centres = section.centres or CENTRES
+        fit = atomistic.fit_gaussians(structures, settings(section), centres=centres, progress=progress)
+        return fit.potential, np.empty((0, 5))
+    members = section.members
     trainings = [
         atomistic.train(
             structures,
-            settings(configuration.potential),
+            settings(section),
             seed=configuration.seed + SEEDS_APART * k,
             checkpoint=None if checkpoints is None else checkpoints / f"checkpoint_{k}.safetensors",
             progress=None if progress is None else partly(progress, k, members),
@@ -100,7 +106,7 @@ NAMES: Final = {
 
 def settings(potential: Potential) -> TrainingSettings:
     """The configuration in the terms of the atomistic room."""
-    given = potential.model_dump(exclude_none=True, exclude={"members"})
+    given = potential.model_dump(exclude_none=True, exclude={"model", "centres", "members"})
     return TrainingSettings(**{NAMES.get(name, name): value for name, value in given.items()})
 
 

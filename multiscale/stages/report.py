@@ -85,6 +85,7 @@ def write_report(job: Job) -> Finding:
 def drawn(job: Job, steps: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The figures as SVG text by name."""
     held_out = read_arrays(job.upstream("potential", HELD_OUT))
+    history = read_arrays(job.upstream("potential", HISTORY))["history"]
     parity = read_arrays(job.upstream("law", PARITY))
     of_reference = read_arrays(job.upstream("reference", REFERENCE_PATH))
     path = read_arrays(job.upstream("thermal", PATH))
@@ -106,7 +107,7 @@ def drawn(job: Job, steps: Sequence[dict[str, Any]]) -> dict[str, str]:
             ordinate="potential",
             abscissa="reference",
         ),
-        "training": figures.learning_curve(read_arrays(job.upstream("potential", HISTORY))["history"]),
+        "training": figures.learning_curve(history) if len(history) else "",
         "law_parity": figures.parity(
             [
                 ("Stress P", "GPa", parity["stress"], parity["stress_potential"]),
