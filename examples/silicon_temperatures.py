@@ -70,17 +70,18 @@ if len(sys.argv) > 1:
     left, right = figure.subplots(1, 2)
     T = np.linspace(0.0, 700.0, 36)
     curves = np.array([figures(law, one) for one in T])
-    known = np.array([value[one] for one in temperatures])
+    inside = T <= 600.0
+    widths = np.array([np.interp(T[inside], temperatures, column) for column in every_error.T])
     for k, (name, colour) in enumerate(zip(NAMES, ("#0072B2", "#D55E00", "#009E73"), strict=True)):
         cold = curves[0, k]
         left.plot(T, curves[:, k] / cold, color=colour, label=f"{name}, {cold:.1f} GPa at 0 K")
-        low, high = (known[:, k] + sign * every_error[:, k] for sign in (-1.0, 1.0))
-        left.fill_between(temperatures, low / cold, high / cold, color=colour, alpha=0.2, linewidth=0.0)
+        low, high = (curves[inside, k] + sign * widths[k] for sign in (-1.0, 1.0))
+        left.fill_between(T[inside], low / cold, high / cold, color=colour, alpha=0.2, linewidth=0.0)
         points = [(int(one), *np.array(direct[one][name]) / cold) for one in direct]
         left.errorbar(*np.transpose(points), fmt="o", color=colour, markersize=4, capsize=3)
     right.plot(T, curves[:, 3], color="#0072B2", label="fitted free energy, one standard error")
-    low, high = (known[:, 3] + sign * every_error[:, 3] for sign in (-1.0, 1.0))
-    right.fill_between(temperatures, low, high, color="#0072B2", alpha=0.2, linewidth=0.0)
+    low, high = (curves[inside, 3] + sign * widths[3] for sign in (-1.0, 1.0))
+    right.fill_between(T[inside], low, high, color="#0072B2", alpha=0.2, linewidth=0.0)
     points = [(int(one), *direct[one]["lattice_constant"]) for one in direct]
     right.errorbar(*np.transpose(points), fmt="o", color="#000000", markersize=4, capsize=3, label="direct simulation")
     left.set(xlabel="temperature (K)", ylabel="elastic constant / value at 0 K")
