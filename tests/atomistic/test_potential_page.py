@@ -1,4 +1,4 @@
-"""The example of docs/potential.md runs and says what the page says."""
+"""The examples of docs/potential.md run and say what the page says."""
 
 import re
 from pathlib import Path
@@ -11,13 +11,15 @@ import atomistic
 PAGE = Path(__file__).parents[2] / "docs" / "potential.md"
 
 
-def test_example() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+def test_examples() -> None:
     names: dict[str, Any] = {}
-    exec(code, names)
+    for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL):
+        exec(code, names)
     c11 = names["c11"] * atomistic.EV_PER_CUBIC_ANGSTROM_IN_GPA
     assert abs(c11 / 151.4 - 1.0) < 0.1
     answer = names["answer"]
     assert answer.stable.all()
     assert answer.energy[0] > 0.0
     assert np.linalg.norm(answer.internal_displacement) > 0.0
+    force = np.sqrt(np.mean(np.concatenate([error.ravel() for error in names["found"]]) ** 2))
+    assert 0.5 < force / names["expected"] < 2.0
