@@ -5,7 +5,7 @@
     pbe_crystal_...                                  all but the liquid, amorphous, beta-tin, simple cubic and surfaces
     pbe_c11_error_percent, ..., pbe_a0_error_percent against the same functional (reference.json)
 
-It is trained as `atomlaw run examples/silicon_bracket.toml` trains it.
+It is fitted as `atomlaw run examples/silicon_bracket.toml` fits it.
 """
 
 import json
@@ -28,7 +28,7 @@ OTHER_PHASES = {"liquid", "amorphous", "beta-tin", "simple cubic", "surface"}
 
 
 def measure() -> dict[str, float]:
-    """All numbers; half a minute of training."""
+    """All numbers; two minutes of fitting."""
     configuration = Configuration.read(EXAMPLES / "silicon_bracket.toml")
     structures = read(LABELS / "silicon_pbe.extxyz", index=":")
     split = {name: [atoms for atoms in structures if atoms.info["split"] == name] for name in ("train", "test")}
