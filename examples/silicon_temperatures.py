@@ -1,7 +1,7 @@
 """The free energy psi(F, T) of Stillinger-Weber silicon from virials of molecular dynamics at 0, 300 and 600 K.
 
 Elastic constants and lattice constant at any temperature, with error bars from those of the virials, beside what other simulations say
-directly: cells at zero pressure, and differences of the mean stress about them; and stress at 450 K, which the fit has never seen.
+directly: cells at zero pressure, and differences of the mean stress about them; at 450 K, too, which the fit has never seen.
 
 python examples/silicon_temperatures.py [picture.png]
 """

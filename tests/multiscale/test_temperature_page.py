@@ -57,7 +57,7 @@ def test_silicon_at_three_temperatures(tmp_path: Path, monkeypatch: pytest.Monke
     assert picture.stat().st_size > 10_000
     assert names["miss"] < 2e-5
     deviations = np.array(names["deviations"])
-    assert len(deviations) == 8 and np.sqrt(np.mean(deviations**2)) < 2.0
+    assert len(deviations) == 12 and np.sqrt(np.mean(deviations**2)) < 2.0
     at_600 = names["value"][600]
     np.testing.assert_allclose(at_600[:3], [146.3, 76.2, 53.5], atol=1.2)
     assert at_600[4] == pytest.approx(3.7, abs=0.3)

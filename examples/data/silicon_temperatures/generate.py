@@ -26,7 +26,7 @@ ATOMS = 216
 """At least so many: five primitive cells along each vector make 250."""
 STATES = {300: (24, 1), 600: (24, 2), 450: (12, 3)}
 """K -> number of states, seed of their design; 450 K is held out of the fit."""
-DIRECT = (300, 600)
+DIRECT = (300, 450, 600)
 """Where constants and cells are computed directly."""
 STEPS, CELL_STEPS = 5000, 20000
 DIFFERENCE_STEPS, REPEATS, STEP = 4000, 6, 0.01
