@@ -12,7 +12,7 @@ from multiscale.data.dataset import StressStrainData
 from multiscale.fits.orbit_law import fit_orbit_law
 from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.laws.strain import green_lagrange, stress_tensor
-from multiscale.sampling.design import strain_design
+from multiscale.sampling.design import informative_design, strain_design
 from multiscale.symmetry.material_symmetry import InfiniteGroup
 from multiscale.symmetry.point_group import PointGroup
 from multiscale.trust.domain import Domain
@@ -121,20 +121,25 @@ def test_a_law_without_neurons_and_one_with_idle_ones(cubic: PointGroup) -> None
 
 
 @pytest.mark.slow
-def test_it_ranks_the_errors_of_fits(silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
-    """Five seeds: 0.7 in the median, and the error bar, which costs more, in every one."""
-    found = np.array([ranks(seed, silicon_held_out, cubic) for seed in range(5)])
-    assert np.median(found[:, 0]) >= 0.7 and found[:, 0].min() >= 0.6
-    assert found[:, 1].min() >= 0.7
+@pytest.mark.parametrize("chosen", [True, False])
+def test_it_ranks_the_errors_of_fits(chosen: bool, silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
+    """Five seeds: 0.7 in every one for the designs that a law is sampled by, and by the error bar, which costs more, always.
+
+    Measured on 256 states: 0.85 to 0.94, Sobol's 0.76, 0.74, 0.66, 0.88, 0.82.
+    """
+    found = np.array([ranks(seed, silicon_held_out, cubic, chosen) for seed in range(5)])
+    assert found[:, 1].min() >= 0.7 and np.median(found[:, 0]) >= 0.7
+    assert found[:, 0].min() >= (0.7 if chosen else 0.6)
 
 
 def test_it_ranks_the_errors_of_one_fit(silicon_held_out: StressStrainData, cubic: PointGroup) -> None:
-    assert min(ranks(11, silicon_held_out, cubic)) >= 0.7
+    assert min(ranks(11, silicon_held_out, cubic, False)) >= 0.7
 
 
-def ranks(seed: int, held_out: StressStrainData, cubic: PointGroup) -> tuple[float, float]:
+def ranks(seed: int, held_out: StressStrainData, cubic: PointGroup, chosen: bool) -> tuple[float, float]:
     """Spearman's coefficients of trust and of the error bar with the true error of stress, outside."""
-    data = replace(silicon_data(strain_design(40, 0.06, seed)), tangent=None)
+    design = informative_design(40, 0.06, cubic, seed) if chosen else strain_design(40, 0.06, seed)
+    data = replace(silicon_data(design), tangent=None)
     law = fit_orbit_law(data, cubic, seed=seed)
     beyond = silicon_data(strain_design(256, 0.12, seed=2000))
     beyond = beyond.select(beyond.admissible)
@@ -142,6 +147,10 @@ def ranks(seed: int, held_out: StressStrainData, cubic: PointGroup) -> tuple[flo
     trust = trust_of(law, F)
     missed = np.linalg.norm(law.evaluate(F).first_piola - beyond.labels("first_piola"), axis=(1, 2))
     outside = trust < 1.0
-    assert outside.mean() > 0.8 and (trust_of(law, held_out.deformation_gradient) == 1.0).mean() > 0.85
+    # chosen states lie in the corners, and so reach further: 0.80 to 0.91
+    assert (
+        outside.mean() > (0.75 if chosen else 0.8)
+        and (trust_of(law, held_out.deformation_gradient) == 1.0).mean() > 0.85
+    )
     bar = np.linalg.norm(law.stress_error(F), axis=(1, 2))
     return float(spearmanr(-trust[outside], missed[outside])[0]), float(spearmanr(bar[outside], missed[outside])[0])
