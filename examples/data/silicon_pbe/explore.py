@@ -92,7 +92,11 @@ def follow(
     for group, steps, start, end in stages:
         snapshot, whole = advance(atoms, generator, steps, start, end)
         if snapshot is not None and (group or not whole):
-            snapshot.info = {"group": group or stages[1][0], "split": split(run) if number < TRAINING_ONLY else "train", "round": number}
+            snapshot.info = {
+                "group": group or stages[1][0],
+                "split": split(run) if number < TRAINING_ONLY else "train",
+                "round": number,
+            }
             kept.append(snapshot)
         print(f"run {run}, {group}: {'whole' if whole else 'stopped'} at {atoms.get_temperature():.0f} K", flush=True)
         if not whole:
