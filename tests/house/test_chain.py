@@ -120,7 +120,7 @@ def interrupt(path: Path, stage: str, number: signal.Signals) -> None:
     """Start the run and send it a signal as soon as the stage is at work."""
     folder = path.parent / "runs" / "tiny" / f".{stage}.partial"
     # the potential's training leaves a checkpoint, and is to go on from there
-    sign = folder / ("checkpoint.safetensors" if stage == "potential" else "key")
+    sign = folder / ("checkpoint_0.safetensors" if stage == "potential" else "key")
     with subprocess.Popen(command(path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not sign.exists():
             assert process.poll() is None, f"the run ended before {stage}"
