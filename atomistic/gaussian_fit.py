@@ -12,7 +12,8 @@ covariance amplitude^2 k and these errors as noise is (Bartok and Csanyi, Int. J
 
 With the rows B_s of one structure its residual, had it been left out, is r_s = (1 - B_s H^-1 B_s^T)^-1 (y_s - B_s theta) (the
 leave-one-out formula of Allen, Technometrics 16 (1974) 125, for blocks of rows): these residuals choose the amplitude and are the errors to
-expect of other structures of the kinds in the data.
+expect of other structures of the kinds in the data. H^-1 is the covariance of theta, from which error bars of anything predicted follow
+(`atomistic.laplace`).
 
 Few parameters are hidden in it and none is left to an optimiser, so with few data it errs less than networks trained by descent; it costs
 more per atom. As a network it has one layer that scales descriptors and one that is `radial`, and the compiled kernel runs it.
@@ -29,6 +30,7 @@ from torch import Tensor
 
 from atomistic.descriptors import Descriptors
 from atomistic.label_checks import check_labels, warn_of_suspect_structures
+from atomistic.laplace import LastLayerLaplace
 from atomistic.network import Network
 from atomistic.potential import NeuralPotential
 from atomistic.training import Progress, TrainingSettings, default_descriptors
@@ -51,11 +53,13 @@ class GaussianFit:
         potential: networks with a `radial` layer.
         amplitude: of the Gaussian part, eV, as chosen.
         left_out: RMSE of energy (eV/atom), force (eV/A) and stress (GPa) of the structures, each predicted by the others.
+        posterior: normal with covariance H^-1, of the weights of the potential's last layer: an estimator of its errors, to be calibrated.
     """
 
     potential: NeuralPotential
     amplitude: float
     left_out: Errors
+    posterior: LastLayerLaplace
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def fit_gaussians(
         observations.append(observed)
         if progress is not None:
             progress(0.5 * len(observations) / len(configurations), f"{len(observations)} structures")
-    best: tuple[float, float, Tensor, Errors] | None = None
+    best: tuple[float, float, Tensor, Errors, Tensor] | None = None
     unknowns = observations[0].rows.shape[1]
     normal, right = rows[0].values.new_zeros(unknowns, unknowns), rows[0].values.new_zeros(unknowns)
     for observed in observations:
@@ -130,21 +134,30 @@ def fit_gaussians(
         errors = left_out_errors(observations, factor, theta)
         badness = sum((e / s) ** 2 for e, s in zip(errors, _scales(settings), strict=True))
         if best is None or badness < best[0]:
-            best = (badness, amplitude, theta, errors)
+            best = (badness, amplitude, theta, errors, factor)
         if progress is not None:
             progress(0.5 + 0.5 * (k + 1) / len(amplitudes), f"amplitude {amplitude:g}, structures left out: {errors}")
     if best is None:
         raise TrainingFailed(
             f"no amplitude among {list(amplitudes)} gives a definite matrix; try larger errors or fewer centres"
         )
-    _, amplitude, theta, errors = best
-    networks, start = {}, 0
+    _, amplitude, theta, errors, factor = best
+    spread = torch.linalg.solve_triangular(
+        factor, torch.eye(unknowns).to(factor), upper=False
+    ).T  # H^-1 = spread spread^T
+    networks, columns, start = {}, [], 0
     for number in numbers:
-        own = theta[start : start + len(about[number]) + about[number].shape[1] + 1]
-        networks[number] = _network(own, about[number], widths[number], white, number, descriptors.count(number))
-        start += len(own)
+        z, functions = about[number], descriptors.count(number)
+        own = slice(start, start + sum(z.shape) + 1)
+        start = own.stop
+        v, constant, skip = _plain(theta[own, None], z, white, number, functions)
+        networks[number] = _network(v[:, 0], constant[:, 0], skip[:, 0], z, widths[number], white, number)
+        columns += _plain(spread[own], z, white, number, functions)
     provenance = {"gaussians": f"amplitude {amplitude:g}, slope {slope:g}", "configurations": str(len(configurations))}
-    return GaussianFit(NeuralPotential(descriptors, networks, provenance), amplitude, errors)
+    potential = NeuralPotential(descriptors, networks, provenance)
+    return GaussianFit(
+        potential, amplitude, errors, LastLayerLaplace(potential, torch.cat(columns).numpy(), settings.scales)
+    )
 
 
 def median_distance(environments: Float[Tensor, "atoms inputs"], *, most: int = 500) -> float:
@@ -247,18 +260,34 @@ def _scales(settings: TrainingSettings) -> tuple[float, float, float]:
     return settings.energy_error, settings.force_error, settings.stress_error
 
 
+def _plain(
+    theta: Float[Tensor, "unknowns columns"],
+    z: Float[Tensor, "m inputs"],
+    white: Whitening,
+    number: int,
+    functions: int,
+) -> tuple[Float[Tensor, "m columns"], Float[Tensor, "1 columns"], Float[Tensor, "functions columns"]]:
+    """Weights of the last layer on plain descriptors, from (v, w, e): v, the constant e - mean . T w and the skip T w."""
+    v, w, constant = theta[: len(z)], theta[len(z) : -1], theta[-1:]
+    skip = white.transform[number] @ w
+    return v, constant - white.mean[number] @ skip, skip[:functions]
+
+
 def _network(
-    theta: Tensor, z: Float[Tensor, "m inputs"], width: float, white: Whitening, number: int, functions: int
+    v: Float[Tensor, "m"],
+    constant: Float[Tensor, "1"],
+    skip: Float[Tensor, "functions"],
+    z: Float[Tensor, "m inputs"],
+    width: float,
+    white: Whitening,
+    number: int,
 ) -> Network:
     """The model of one element as layers on plain descriptors: x / l, then Gaussians about z / l, and the linear part as skip."""
-    mean, transform = white.mean[number], white.transform[number]
-    v, w, constant = theta[: len(z)], theta[len(z) : -1], theta[-1]
-    scaled = transform.T / width
+    scaled = white.transform[number].T / width
     centred = z / width
-    skip = transform @ w
     layers = (
-        (scaled[:, :functions].clone(), -scaled @ mean),
+        (scaled[:, : len(skip)].clone(), -scaled @ white.mean[number]),
         (centred.clone(), -0.5 * centred.square().sum(1)),
-        (v[None].clone(), (constant - skip @ mean)[None]),
+        (v[None].clone(), constant.clone()),
     )
-    return Network(layers, ("linear", "radial"), skip[:functions].clone())
+    return Network(layers, ("linear", "radial"), skip.clone())

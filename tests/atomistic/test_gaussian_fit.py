@@ -11,6 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 import atomistic
 from atomistic.gaussian_fit import _Observation, farthest, left_out_errors
+from atomistic.last_layer import last_layer_weights
 from atomistic.network import Network
 from atomistic.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 
@@ -138,3 +139,19 @@ def test_radial_layers_are_gaussians_in_kernel_and_torch(first: bool) -> None:
 def test_numbers_must_be_positive(bad: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected a positive number"):
         atomistic.fit_gaussians(labelled(2, 6), descriptors=DESCRIPTORS, **bad)  # type: ignore[arg-type]
+
+
+def test_the_posterior_gives_the_errors_of_the_weights() -> None:
+    """Of a structure among the data the variance is below its error's; far from them it is larger; draws scatter as it says."""
+    settings = atomistic.TrainingSettings(radial=6, angular=4, degree=3)
+    training = labelled(12, seed=4, rattle=0.05)
+    fit = atomistic.fit_gaussians(training, settings, centres=20, amplitudes=(0.1,), descriptors=DESCRIPTORS)
+    known = fit.posterior.evaluate(training[3])
+    strange = fit.posterior.evaluate(labelled(1, seed=5, rattle=0.5)[0])
+    assert 0.0 < known.energy / 2.0 < settings.energy_error
+    assert np.all(known.forces < settings.force_error)
+    assert np.all(strange.forces > 3.0 * known.forces.max())
+    assert np.allclose(last_layer_weights(fit.posterior.potential), last_layer_weights(fit.potential), rtol=0, atol=0)
+    drawn = fit.posterior.draw(400, seed=0)
+    energies = [member.predict(training[3]).energy for member in drawn.members]
+    assert np.std(energies) == pytest.approx(known.energy, rel=0.15)
