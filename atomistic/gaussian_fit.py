@@ -145,7 +145,8 @@ def fit_gaussians(
     spread = torch.linalg.solve_triangular(
         factor, torch.eye(unknowns).to(factor), upper=False
     ).T  # H^-1 = spread spread^T
-    networks, columns, start = {}, [], 0
+    columns: list[Tensor] = []
+    networks, start = {}, 0
     for number in numbers:
         z, functions = about[number], descriptors.count(number)
         own = slice(start, start + sum(z.shape) + 1)
