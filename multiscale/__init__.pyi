@@ -15,8 +15,9 @@ from .data.stress_units import UnitError
 from .data.tables import TableError
 from .fits.fit import fit, symmetry_named
 from .fits.invariant_law import fit_invariant_law, fit_polyconvex_law
+from .fits.judgement import PoorFit, normalised_mse
 from .fits.learning_curve import LearningCurve, learning_curve
-from .fits.orbit_law import PoorFit, fit_orbit_law, normalised_mse
+from .fits.orbit_law import fit_orbit_law
 from .fits.state_ranking import ModelCandidate, NetworkCandidate, PolynomialCandidate, rank_on_states
 from .laws.cauchy_born import CauchyBornLaw, UnstableCrystal
 from .laws.convex_network import ConvexNetwork

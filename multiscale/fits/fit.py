@@ -2,8 +2,7 @@
 
 mode         finite group                          isotropic, transversely isotropic
 free         orbit law                             invariant law
-penalised    orbit law, with a price on negative   -
-             acoustic eigenvalues
+penalised    the same, with a price on negative acoustic eigenvalues
 polyconvex   polyconvex law                        polyconvex law
 """
 

@@ -15,6 +15,8 @@ from numpy import ndarray
 from multiscale.data.dataset import StressStrainData
 from multiscale.fits.argument_forms import InvariantForm, PolyconvexForm
 from multiscale.fits.argument_least_squares import ArgumentFit
+from multiscale.fits.judgement import judged, rest_is_unknown, warn_of_stress_at_rest
+from multiscale.fits.levenberg_marquardt import levenberg_marquardt
 from multiscale.fits.observations import Observations
 from multiscale.fits.orbit_law import (
     GROWTH_STIFFNESS,
@@ -24,12 +26,10 @@ from multiscale.fits.orbit_law import (
     growth_threshold,
     held_out_states,
     hooke_stiffness,
-    normalised_mse,
     penalty_report,
     stiffness_size,
     strain_size,
     usable,
-    warn_if_poor,
 )
 from multiscale.fits.penalty import penalised_minimum
 from multiscale.fits.starts import best_of_starts
@@ -39,7 +39,7 @@ from multiscale.laws.reference_state import ReferenceState, ReferenceStress
 from multiscale.laws.strain import stress_tensor
 from multiscale.symmetry.material_symmetry import MaterialSymmetry
 from multiscale.trust.argument_uncertainty import ArgumentUncertainty
-from multiscale.trust.symmetry_domain import domain_of
+from multiscale.trust.domain import Domain
 
 SHORT, LONG = 60, 300
 """Iterations of a start, and of the polish."""
@@ -70,18 +70,33 @@ def fit_invariant_law(
     observations, s, K = scales(data, symmetry)
     form = InvariantForm(data.deformation_gradient, symmetry, reference, s, K)
     problem = ArgumentFit(observations, form, neurons, strain_scale=s, stiffness_scale=K, prior=PRIOR)
-    domain = domain_of(observations.strain, symmetry)
     parameters, summary = minimised(problem, len(data), seed, starts, progress)
+    if rest_is_unknown(data, reference_stress):
+        warn_of_stress_at_rest(stressed(problem, form, parameters, data), data)
     penalty = np.zeros((0, problem.unknowns))
     if mode == "penalised":
         told = penalty_report(progress or (lambda fraction, message: None))
+        domain = Domain(observations.strain, symmetry)
         parameters, penalty = penalised_minimum(problem, parameters, domain, seed=seed, progress=told)
         summary = f"penalised, {summary}, {problem.chi_square(parameters):.3g} with the penalty"
+    law, summary = judged(
+        with_error_bar(law_of(problem, form, parameters, data), problem, parameters, data, penalty), data, summary
+    )
+    if progress is not None:
+        progress(1.0, summary)
+    return law
+
+
+def law_of(
+    problem: ArgumentFit, form: InvariantForm, parameters: Float[ndarray, "p"], data: StressStrainData
+) -> InvariantLaw:
+    """The law with these parameters, in GPa."""
     rows, linear, extras = problem.split(parameters)
+    reference, symmetry, s, K = form.reference, form.symmetry, problem.strain_scale, problem.stiffness_scale
     r, m = form.raw, len(reference.stiffness_basis)
     stiffness = reference.stiffness + K * np.einsum("m,mij->ij", extras[:m], reference.stiffness_basis)
     stress = reference.stress + K * s * extras[m:] @ reference.stress_basis
-    law = InvariantLaw(
+    return InvariantLaw(
         symmetry=symmetry,
         weights=rows[:, :r] / form.sizes,
         biases=rows[:, r],
@@ -91,10 +106,33 @@ def fit_invariant_law(
         reference_stress=stress_tensor(symmetry.project_stress(stress)),
         growth_modulus=GROWTH_STIFFNESS * K,
         growth_threshold=growth_threshold(data),
-        domain=domain,
+        domain=Domain(problem.observations.strain, symmetry),
         provenance={**data.provenance, "states": str(len(data)), "temperature": f"{data.temperature:g} K"},
     )
-    return judged(law, problem, parameters, penalty, data, summary, progress)
+
+
+def with_error_bar[L: (InvariantLaw, PolyconvexLaw)](
+    law: L,
+    problem: ArgumentFit,
+    parameters: Float[ndarray, "p"],
+    data: StressStrainData,
+    penalty: Float[ndarray, "q p"],
+) -> L:
+    """The law of a minimum with its posterior."""
+    stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola
+    return replace(law, uncertainty=ArgumentUncertainty.of(problem, parameters, data, stress, penalty))
+
+
+def stressed(
+    problem: ArgumentFit, form: InvariantForm, parameters: Float[ndarray, "p"], data: StressStrainData
+) -> InvariantLaw:
+    """The law of the same data with a stress at F = I, from the minimum without one."""
+    s, K, reference = problem.strain_scale, problem.stiffness_scale, ReferenceState.of(data, form.symmetry, "fit")
+    freed = InvariantForm(data.deformation_gradient, form.symmetry, reference, s, K, form.sizes)
+    free = ArgumentFit(problem.observations, freed, problem.neurons, strain_scale=s, stiffness_scale=K, prior=PRIOR)
+    start = np.concatenate([parameters, np.zeros(len(reference.stress_basis))])
+    found = levenberg_marquardt(free.residual, free.linearisation, start, iterations=SHORT).parameters
+    return with_error_bar(law_of(free, freed, found, data), free, found, data, np.zeros((0, free.unknowns)))
 
 
 def fit_polyconvex_law(
@@ -129,10 +167,15 @@ def fit_polyconvex_law(
         bulk=float(extras[0] ** 2) * K,
         growth_modulus=GROWTH_STIFFNESS * K,
         growth_threshold=growth_threshold(data),
-        domain=domain_of(observations.strain, symmetry),
+        domain=Domain(observations.strain, symmetry),
         provenance={**data.provenance, "states": str(len(data)), "temperature": f"{data.temperature:g} K"},
     )
-    return judged(law, problem, parameters, np.zeros((0, problem.unknowns)), data, summary, progress)
+    law = with_error_bar(law, problem, parameters, data, np.zeros((0, problem.unknowns)))
+    remedy = "use more neurons, check the data and the symmetry, or give up polyconvexity"
+    law, summary = judged(law, data, summary, remedy=remedy)
+    if progress is not None:
+        progress(1.0, summary)
+    return law
 
 
 def minimised(
@@ -169,25 +212,3 @@ def scales(data: StressStrainData, symmetry: MaterialSymmetry) -> tuple[Observat
     s = strain_size(observations)
     stiffness = hooke_stiffness(observations, symmetry.invariant_stiffnesses(), np.zeros((0, 6)), symmetry.name)
     return observations, s, stiffness_size(stiffness)
-
-
-def judged[L: (InvariantLaw, PolyconvexLaw)](
-    law: L,
-    problem: ArgumentFit,
-    parameters: Float[ndarray, "p"],
-    penalty: Float[ndarray, "q p"],
-    data: StressStrainData,
-    summary: str,
-    progress: Progress | None,
-) -> L:
-    """The law with its error bar, its errors in the provenance, and a warning where it misses its own data."""
-    stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola
-    uncertainty = ArgumentUncertainty.of(problem, parameters, data, stress, penalty)
-    if data.first_piola is not None:
-        miss = normalised_mse(stress, data.first_piola)
-        remedy = "use more neurons, check the data and the symmetry, or give up polyconvexity"
-        warn_if_poor(miss, data, remedy=remedy, depth=4)
-        summary += f", stress NMSE {miss:.2g} on its own data, {uncertainty.left_out:.2g} on states left out"
-    if progress is not None:
-        progress(1.0, summary)
-    return replace(law, uncertainty=uncertainty, provenance={**law.provenance, "fit": summary})

@@ -10,7 +10,8 @@ import numpy as np
 from fem.law import Law
 from multiscale.data.dataset import StressStrainData
 from multiscale.fits.fit import Mode, fitted_law
-from multiscale.fits.orbit_law import Progress, TooFewStates, normalised_mse, usable
+from multiscale.fits.judgement import normalised_mse
+from multiscale.fits.orbit_law import Progress, TooFewStates, usable
 from multiscale.laws.reference_state import FitError, ReferenceStress
 from multiscale.symmetry.material_symmetry import MaterialSymmetry
 

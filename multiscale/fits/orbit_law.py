@@ -4,10 +4,9 @@ A start draws random neurons, picks the most useful by orthogonal matching pursu
 and is improved by Levenberg-Marquardt, on some of the states where they are many; the best few are polished on all states, and the
 deepest minimum is the law. A start may lead into a minimum whose error is a hundred times higher, which a few states held out do not
 always tell; its cost on all states does. States left out judge the result, to first order and without a second fit
-(multiscale.trust.uncertainty), and what is expected where there are no labels is said (multiscale.trust.expected_error).
+(multiscale.trust.uncertainty), and what is known of its errors is said (multiscale.fits.judgement).
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Literal, get_args
@@ -17,6 +16,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from multiscale.data.dataset import StressStrainData
+from multiscale.fits.judgement import judged, rest_is_unknown, warn_of_stress_at_rest
 from multiscale.fits.levenberg_marquardt import Minimum, levenberg_marquardt
 from multiscale.fits.matching_pursuit import matching_pursuit
 from multiscale.fits.observations import Observations
@@ -27,7 +27,6 @@ from multiscale.laws.reference_state import FitError, ReferenceState, ReferenceS
 from multiscale.laws.strain import determinant, strain_norm_components, stress_tensor
 from multiscale.symmetry.point_group import PointGroup
 from multiscale.trust.domain import Domain
-from multiscale.trust.expected_error import expected_error, warn_of_hole
 from multiscale.trust.uncertainty import Uncertainty
 
 Progress = Callable[[float, str], None]
@@ -55,22 +54,9 @@ GROWTH_MARGIN: Final = 0.9
 GROWTH_STIFFNESS: Final = 10.0
 """Its modulus in units of the mean diagonal elastic constant."""
 
-POOR_FIT: Final = 1e-3
-"""Normalised mean square error of stress, beyond twice that of the data's own noise, which is worth a warning."""
-
 
 class TooFewStates(FitError):
     """Fewer numbers than unknowns."""
-
-
-class PoorFit(UserWarning):
-    """The fitted law misses its own data."""
-
-
-def normalised_mse(prediction: ndarray, reference: ndarray) -> float:
-    """Mean square error over mean square of the reference."""
-    reference = np.asarray(reference)
-    return float(np.mean((np.asarray(prediction) - reference) ** 2) / np.mean(reference**2))
 
 
 def fit_orbit_law(
@@ -131,24 +117,30 @@ def fit_orbit_law(
         parameters, penalty = penalised_minimum(
             everything, parameters, domain, seed=seed, progress=penalty_report(report)
         )
-    law = law_of(everything, parameters, data)
+    if rest_is_unknown(data, reference_stress):
+        warn_of_stress_at_rest(stressed(everything, best, data), data)
     summary = f"{mode}, {neurons} neurons, seed {seed}, {starts} starts; chi square {everything.chi_square(parameters):.3g} a number"
-    stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola
-    uncertainty = Uncertainty.of(everything, parameters, data, stress, penalty)
-    if data.first_piola is not None:
-        miss = normalised_mse(stress, data.first_piola)
-        warn_if_poor(miss, data)
-        summary += f", stress NMSE {miss:.2g} on its own data, {uncertainty.left_out:.2g} on states left out"
-    law = replace(law, uncertainty=uncertainty)
-    expected = expected_error(law)
-    if expected is not None and data.first_piola is not None:
-        warn_of_hole(expected)
-        summary += (
-            f"; expected {expected.inside:.2g} where trust is 1 ({100.0 * (1.0 - expected.outside):.0f} % of the box of its states), "
-            f"and {expected.everywhere:.2g} in all of it"
-        )
+    law, summary = judged(finished(everything, parameters, data, penalty), data, summary)
     report(1.0, summary)
-    return replace(law, provenance={**law.provenance, "fit": summary})
+    return law
+
+
+def finished(
+    problem: OrbitFit, parameters: Float[ndarray, "p"], data: StressStrainData, penalty: Float[ndarray, "q p"]
+) -> OrbitLaw:
+    """The law of a minimum with its error bar."""
+    law = law_of(problem, parameters, data)
+    stress = law.evaluate(data.deformation_gradient, tangent=False).first_piola
+    return replace(law, uncertainty=Uncertainty.of(problem, parameters, data, stress, penalty))
+
+
+def stressed(problem: OrbitFit, minimum: Minimum, data: StressStrainData) -> OrbitLaw:
+    """The law of the same data with a stress at F = I, from the minimum without one."""
+    reference = ReferenceState.of(data, problem.group, "fit")
+    free = least_squares_problem(data, problem.group, problem.neurons, reference)
+    start = np.concatenate([minimum.parameters, np.zeros(len(reference.stress_basis))])
+    found = levenberg_marquardt(free.residual, free.linearisation, start, iterations=SHORT).parameters
+    return finished(free, found, data, np.zeros((0, free.unknowns)))
 
 
 def polish(problem: OrbitFit, minimum: Minimum, iterations: int) -> Minimum:
@@ -277,23 +269,3 @@ def law_of(problem: OrbitFit, parameters: Float[ndarray, "p"], data: StressStrai
         domain=Domain(problem.observations.strain, problem.group),
         provenance={**data.provenance, "states": str(len(data)), "temperature": f"{data.temperature:g} K"},
     )
-
-
-def warn_if_poor(
-    miss: float,
-    data: StressStrainData,
-    *,
-    remedy: str = "use more neurons, or check the data and the symmetry",
-    depth: int = 3,
-) -> None:
-    """Say so where the law misses the stress of its own data by more than their noise explains; `depth` is warnings' stacklevel."""
-    noise = 0.0
-    if data.first_piola is not None and data.first_piola_error is not None:
-        noise = normalised_mse(data.first_piola + data.first_piola_error, data.first_piola)
-    if miss > POOR_FIT + 2.0 * noise:
-        warnings.warn(
-            f"the law misses the stress of its own data by a normalised mean square error of {miss:.2g} (their noise is "
-            f"{noise:.2g}, {POOR_FIT:g} is expected besides); {remedy}",
-            PoorFit,
-            stacklevel=depth,
-        )

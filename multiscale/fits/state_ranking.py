@@ -20,7 +20,7 @@ from multiscale.classical.models import Model
 from multiscale.classical.state_fit import fit_model_to_states
 from multiscale.data.dataset import StressStrainData
 from multiscale.fits.fit import Mode, fit
-from multiscale.fits.orbit_law import normalised_mse
+from multiscale.fits.judgement import normalised_mse
 from multiscale.laws.reference_state import FitError
 from multiscale.laws.strain import green_lagrange
 from multiscale.measured.ranking import Extrapolation, NothingLeft, Ranking, Standing

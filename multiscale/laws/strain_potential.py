@@ -25,7 +25,6 @@ from multiscale.symmetry.point_group import PointGroup
 from multiscale.trust.domain import Domain
 from multiscale.trust.gauge import Gauge
 from multiscale.trust.posterior import Posterior
-from multiscale.trust.symmetry_domain import domain_of
 
 
 class StrainPotential(CompiledLaw):
@@ -123,7 +122,7 @@ class StrainPotential(CompiledLaw):
                 symmetry = PointGroup(name, arrays["rotations"])
             fields: dict[str, Any] = {
                 "symmetry": symmetry,
-                "domain": domain_of(strain, symmetry) if len(strain) else None,
+                "domain": Domain(strain, symmetry) if len(strain) else None,
                 "provenance": dict(header["provenance"]),
                 "uncertainty": cls.posterior.restored(symmetry, header["uncertainty"], arrays),
                 **{name: arrays[name] for name in cls.stored},

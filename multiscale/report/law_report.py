@@ -14,8 +14,8 @@ from numpy import ndarray
 from multiscale.classical.crystal_fit import fit_elastic_constants
 from multiscale.data.dataset import StressStrainData
 from multiscale.fits.fit import FittedLaw
+from multiscale.fits.judgement import normalised_mse
 from multiscale.fits.learning_curve import LearningCurve
-from multiscale.fits.orbit_law import normalised_mse
 from multiscale.laws.reference_state import FitError
 from multiscale.laws.strain import elastic_constants_of_tangent, strain_action, strain_tensor, stretch_of_log_strain
 from multiscale.report import figures, law_figures

@@ -58,6 +58,15 @@ class MaterialSymmetry(ABC):
     def averaging_action(self) -> Float[ndarray, "r 6 6"]:
         """Q of rotations whose mean over products of up to three Q is the group's mean."""
 
+    @abstractmethod
+    def representative(self, e: Float[ndarray, "n 6"]) -> Float[ndarray, "n 6"]:
+        """Strains of the same orbits, those of one orbit being the same up to the rotations of `undecided`."""
+
+    @property
+    @abstractmethod
+    def undecided(self) -> Float[ndarray, "k 6 6"]:
+        """Q of the rotations of the group that carry representatives of one orbit into each other, the identity among them."""
+
     def invariant_stresses(self) -> Float[ndarray, "k 6"]:
         """A basis of the Voigt stresses that the group leaves as they are: k = 6 triclinic ... 1 cubic and isotropic."""
         return independent_rows(np.array([self.project_stress(S) for S in np.eye(6)]))
@@ -145,7 +154,7 @@ class InfiniteGroup(MaterialSymmetry):
         return strain_action(R.reshape(-1, 3, 3))
 
     def representative(self, e: Float[ndarray, "n 6"]) -> Float[ndarray, "n 6"]:
-        """Strains of the same orbits, one an orbit up to the operations of `discrete`.
+        """Strains of the same orbits, those of one orbit being the same up to the rotations of `undecided`.
 
         Isotropic: the principal strains in falling order, on the coordinate axes; the distance of two of them is the least distance of
         the orbits (Hoffman and Wielandt, Duke Math. J. 20 (1953) 37). Transversely isotropic: turned about the axis until the
@@ -161,10 +170,11 @@ class InfiniteGroup(MaterialSymmetry):
         E = turn @ E @ np.swapaxes(turn, -1, -2)
         return np.asarray(E[:, ROWS, COLUMNS] * SHEAR_DOUBLING)
 
-    @property
-    def discrete(self) -> str:
-        """The Laue class, its axes those of `frame`, of what `representative` leaves undecided."""
-        return "-1" if self.name == ISOTROPIC else "mmm"
+    @cached_property
+    def undecided(self) -> Float[ndarray, "k 6 6"]:
+        half_turns = [np.diag(signs) for signs in ((1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0))]
+        R = [np.eye(3)] if self.name == ISOTROPIC else [np.eye(3), *half_turns]
+        return strain_action(self.frame @ np.array(R) @ self.frame.T)
 
 
 def turns(axis: Sequence[float], angles: Float[ndarray, "n"]) -> Float[ndarray, "n 3 3"]:

@@ -131,6 +131,13 @@ class PointGroup(MaterialSymmetry):
     def averaging_action(self) -> Float[ndarray, "g 6 6"]:
         return self.strain_action
 
+    def representative(self, e: Float[ndarray, "n 6"]) -> Float[ndarray, "n 6"]:
+        return e
+
+    @property
+    def undecided(self) -> Float[ndarray, "g 6 6"]:
+        return self.strain_action
+
     @classmethod
     def named(cls, symbol: str, frame: Float[ndarray, "3 3"] | None = None) -> "PointGroup":
         """The group of one of the 32 Hermann-Mauguin symbols in the standard setting (see `GENERATORS`).

@@ -16,6 +16,7 @@ from numpy import ndarray
 from multiscale.data.broken_symmetry import warn_of_broken_symmetry
 from multiscale.data.closed_cycles import warn_of_open_cycles
 from multiscale.data.dataset import StressStrainData
+from multiscale.fits.judgement import normalised_mse, warn_if_poor
 from multiscale.fits.levenberg_marquardt import levenberg_marquardt
 from multiscale.fits.orbit_law import (
     GROWTH_STIFFNESS,
@@ -26,9 +27,7 @@ from multiscale.fits.orbit_law import (
     check_sizes,
     growth_threshold,
     least_squares_problem,
-    normalised_mse,
     usable,
-    warn_if_poor,
 )
 from multiscale.laws.reference_state import FitError, ReferenceState, ReferenceStress
 from multiscale.laws.strain import green_lagrange

@@ -1,10 +1,11 @@
 """The training states of a law as a set: how far a strain is from the nearest of them.
 
-Two strains that the crystal's symmetry carries into each other are the same state, so the distance of a strain E is
+Two strains that the material's symmetry carries into each other are the same state, so the distance of a strain E is
 
-    d(E) = min over training states E_k and rotations R of the group of | E - R E_k R^T |    (Frobenius norm),
+    d(E) = min over training states E_k and rotations R of the group of | E - R E_k R^T |    (Frobenius norm).
 
-and its unit is the design's own spacing: the distance within which 95 % of the training states have another one. A
+Under an infinite group strains of one orbit share a representative up to a few rotations (MaterialSymmetry.representative), and R runs
+over these. The unit of the distance is the design's own spacing: the distance within which 95 % of the training states have another one. A
 state drawn from the same design is as far from the training states as these are from each other. F = I is one of them:
 energy, stress and elastic constants are given there. What a law makes of the distance is multiscale.trust.gauge.
 """
@@ -25,7 +26,7 @@ from multiscale.laws.strain import (
     strain_tensor,
     stretch_of_log_strain,
 )
-from multiscale.symmetry.point_group import PointGroup
+from multiscale.symmetry.material_symmetry import MaterialSymmetry
 
 SAME_STATE = 1e-9
 """Strains closer than this are one state."""
@@ -43,13 +44,13 @@ class Domain:
 
     Args:
         strain: components e (n, 6) of the training states (see multiscale.laws.strain), at least one of them not zero.
-        point_group: the symmetry under which states are the same.
+        symmetry: under which states are the same.
 
     Raises:
         InvalidDomain: no strained state, or not finite.
     """
 
-    def __init__(self, strain: Float[ndarray, "n 6"], point_group: PointGroup) -> None:
+    def __init__(self, strain: Float[ndarray, "n 6"], symmetry: MaterialSymmetry) -> None:
         strain = np.ascontiguousarray(strain, dtype=np.float64)
         if strain.ndim != 2 or strain.shape[1] != 6 or not np.isfinite(strain).all():
             raise InvalidDomain(
@@ -58,12 +59,12 @@ class Domain:
         if not (np.linalg.norm(strain, axis=1) > SAME_STATE).any():
             raise InvalidDomain("no training state is strained; expected at least one besides F = I")
         self.strain = strain
-        self.point_group = point_group
+        self.symmetry = symmetry
 
     @cached_property
     def _states(self) -> Float[ndarray, "m 6"]:
         """F = I and the training states, each once."""
-        states = np.concatenate([np.zeros((1, 6)), self.strain])
+        states = self.symmetry.representative(np.concatenate([np.zeros((1, 6)), self.strain]))
         tree, owner = self._images_of(states)
         near = tree.query_ball_point(strain_norm_components(states), SAME_STATE)
         return states[[owner[found].min() == state for state, found in enumerate(near)]]
@@ -74,28 +75,22 @@ class Domain:
 
     def _images_of(self, states: Float[ndarray, "m 6"]) -> tuple[KDTree, Int[ndarray, "k"]]:
         """All images of the states, and the state that each belongs to."""
-        images = states @ np.swapaxes(self.point_group.strain_action, -1, -2)
+        images = states @ np.swapaxes(self.symmetry.undecided, -1, -2)
         return KDTree(strain_norm_components(images.reshape(-1, 6))), np.tile(np.arange(len(states)), len(images))
 
     @cached_property
     def spacing(self) -> float:
         """The distance within which 95 % of the states have another one."""
         tree, owner = self._tree
-        # a state has at most as many images of its own, itself among them, as the group has rotations
-        distance, index = tree.query(strain_norm_components(self._states), k=self.point_group.order + 1)
+        # a state has at most as many images of its own, itself among them, as there are rotations
+        distance, index = tree.query(strain_norm_components(self._states), k=len(self.symmetry.undecided) + 1)
         other = owner[index] != np.arange(len(index))[:, None]
         return float(np.quantile(np.where(other, distance, np.inf).min(axis=1), COVERED))
 
     def distance(self, strain: Float[ndarray, "n 6"]) -> Float[ndarray, "n"]:
         """d(E) to the nearest training state."""
         tree, _ = self._tree
-        return np.asarray(tree.query(strain_norm_components(strain))[0])
-
-    @cached_property
-    def _log_strains(self) -> Float[ndarray, "m 6"]:
-        # any F with this C has this logarithmic strain; C = L L^T gives F = L^T
-        factor = np.linalg.cholesky(np.eye(3) + 2.0 * strain_tensor(self._states))
-        return log_strain(np.swapaxes(factor, -1, -2))
+        return np.asarray(tree.query(strain_norm_components(self.symmetry.representative(strain)))[0])
 
     def box(self, count: int, seed: int) -> Float[ndarray, "count 3 3"]:
         """States that fill the box of the training states' logarithmic strains evenly (Sobol), as symmetric right stretches.
@@ -105,7 +100,8 @@ class Domain:
         """
         if count < 1:
             raise InvalidDomain(f"{count} states are asked for, expected at least 1")
-        low, high = self._log_strains.min(axis=0), self._log_strains.max(axis=0)
+        known = log_strain_of(np.concatenate([np.zeros((1, 6)), self.strain]))
+        low, high = known.min(axis=0), known.max(axis=0)
         points = qmc.Sobol(d=6, rng=np.random.default_rng(seed)).random_base2((count - 1).bit_length())[:count]
         return stretch_of_log_strain(low + points * (high - low))
 
@@ -121,7 +117,7 @@ class Domain:
         if count < 1:
             raise InvalidDomain(f"{count} states are asked for, expected at least 1")
         rng = np.random.default_rng(seed)
-        centres = self._log_strains
+        centres = log_strain_of(self._states)
         low, high = centres.min(axis=0), centres.max(axis=0)
         found, radius = centres[rng.permutation(len(centres))[:count]], self.spacing
         while len(found) < count:
@@ -133,3 +129,10 @@ class Domain:
             inside = self.distance(green_lagrange(stretch_of_log_strain(moved))) <= self.spacing
             found = np.concatenate([found, moved[inside]])
         return stretch_of_log_strain(found[:count])
+
+
+def log_strain_of(strain: Float[ndarray, "n 6"]) -> Float[ndarray, "n 6"]:
+    """Components of the logarithmic strain of this Green-Lagrange strain, shear doubled."""
+    # any F with this C has it; C = L L^T gives F = L^T
+    factor = np.linalg.cholesky(np.eye(3) + 2.0 * strain_tensor(strain))
+    return log_strain(np.swapaxes(factor, -1, -2))

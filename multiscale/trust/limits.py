@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from multiscale.data.dataset import StressStrainData
 from multiscale.fits.fit import FittedLaw
-from multiscale.fits.orbit_law import normalised_mse
+from multiscale.fits.judgement import normalised_mse
 from multiscale.laws.strain import log_strain, strain_norm_components
 from multiscale.trust.ellipticity import STATES, Ellipticity, check_ellipticity
 

@@ -8,7 +8,7 @@ from multiscale.laws.strain import stress_components, stress_tensor
 from multiscale.symmetry.invariants import invariants_of
 from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
 from multiscale.symmetry.point_group import PointGroup
-from multiscale.trust.symmetry_domain import domain_of
+from multiscale.trust.domain import Domain
 
 from .random_laws import random_rotations
 
@@ -37,7 +37,7 @@ def random_invariant_law(symmetry: MaterialSymmetry, seed: int) -> InvariantLaw:
         reference_stress=stress_tensor(symmetry.project_stress(rng.normal(size=6))),
         growth_modulus=500.0,
         growth_threshold=0.8,
-        domain=domain_of(rng.uniform(-0.05, 0.05, (20, 6)), symmetry),
+        domain=Domain(rng.uniform(-0.05, 0.05, (20, 6)), symmetry),
         provenance={"made": f"at random, seed {seed}"},
     )
 
@@ -58,7 +58,7 @@ def random_polyconvex_law(symmetry: MaterialSymmetry, seed: int) -> PolyconvexLa
     w[:, :6], w[:, 6:12], w[:, 12] = tensors(h), tensors(h), 3.0 * rng.normal(size=h)
     w *= 3.0
     skip = np.concatenate([tensors(1)[0], np.zeros(6), rng.normal(size=1)])
-    domain, made = domain_of(rng.uniform(-0.05, 0.05, (20, 6)), symmetry), {"made": f"at random, seed {seed}"}
+    domain, made = Domain(rng.uniform(-0.05, 0.05, (20, 6)), symmetry), {"made": f"at random, seed {seed}"}
     return PolyconvexLaw(
         symmetry, w, b, v, skip, 5.0, growth_modulus=50.0, growth_threshold=0.7, domain=domain, provenance=made
     )

@@ -6,7 +6,8 @@ import pytest
 from multiscale.classical.crystal_fit import fit_elastic_constants
 from multiscale.classical.third_order import ThirdOrderElasticity
 from multiscale.data.dataset import StressStrainData
-from multiscale.fits.orbit_law import TooFewStates, normalised_mse
+from multiscale.fits.judgement import normalised_mse
+from multiscale.fits.orbit_law import TooFewStates
 from multiscale.laws.reference_state import FitError
 from multiscale.laws.strain import elastic_constants_of_tangent
 from multiscale.sampling.design import strain_design

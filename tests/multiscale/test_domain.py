@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from multiscale.laws.strain import green_lagrange
+from multiscale.laws.strain import SHEAR_DOUBLING, green_lagrange, log_strain
 from multiscale.sampling.design import strain_design
+from multiscale.symmetry.material_symmetry import InfiniteGroup
 from multiscale.symmetry.point_group import PointGroup
 from multiscale.trust.domain import Domain, InvalidDomain
 
@@ -35,6 +36,18 @@ def test_states_drawn_from_it_are_within_the_spacing(domain: Domain) -> None:
     F = domain.states(300, seed=0)
     assert F.shape == (300, 3, 3) and len(np.unique(F.reshape(300, 9), axis=0)) == 300
     assert (domain.distance(green_lagrange(F)) <= domain.spacing).all()
+
+
+def test_the_box_is_that_of_the_states_as_they_were_given() -> None:
+    """Not of an infinite group's representatives: principal strains of a box's corners lie outside of the box."""
+    F = strain_design(200, 0.06, seed=0)
+    for symmetry in (
+        PointGroup.named("-1"),
+        InfiniteGroup("isotropic"),
+        InfiniteGroup("transversely isotropic", (1, 2, 2)),
+    ):
+        box = log_strain(Domain(green_lagrange(F), symmetry).box(256, seed=0)) / SHEAR_DOUBLING
+        assert 0.057 < np.abs(box).max() <= 0.06 and (np.abs(box).max(axis=0) > 0.05).all()
 
 
 def test_spacing_of_a_single_state_is_its_distance_from_rest() -> None:

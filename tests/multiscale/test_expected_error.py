@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fem.laws import NeoHooke
 from multiscale.data.dataset import StressStrainData
+from multiscale.fits.fit import Mode, fit
 from multiscale.fits.orbit_law import fit_orbit_law
 from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.sampling.design import informative_design, strain_design
+from multiscale.symmetry.material_symmetry import InfiniteGroup
 from multiscale.symmetry.point_group import PointGroup
 from multiscale.trust.expected_error import DesignHole, ExpectedError, expected_error, warn_of_hole
 
@@ -40,6 +43,23 @@ def test_a_chosen_design_makes_no_hole_and_the_error_is_as_expected(
     assert 0.2 < ratio(law, silicon_held_out) < 5.0
     found = expected_error(law)
     assert found is not None and found.outside < 0.03 and found.everywhere < 3.0 * found.inside
+    assert f"expected {found.inside:.2g} where trust is 1" in law.provenance["fit"]
+
+
+@pytest.mark.parametrize("mode", ["free", "polyconvex"])
+def test_laws_of_every_kind_say_what_is_expected(mode: Mode) -> None:
+    material, isotropic = NeoHooke(mu=1.0, lmbda=2.0), InfiniteGroup("isotropic")
+    F, unseen = strain_design(60, 0.15, seed=0), strain_design(200, 0.15, seed=1)
+    data = StressStrainData(F, first_piola=material.evaluate(F).first_piola)
+    law = fit(data, isotropic, mode=mode, neurons=3, starts=2)
+    found, P = expected_error(law), material.evaluate(unseen).first_piola
+    response = law.evaluate(unseen, trust=True)
+    assert found is not None and response.trust is not None
+    inside = response.trust == 1.0
+    true = np.mean((response.first_piola - P)[inside] ** 2) / np.mean(P**2)
+    assert 0.2 < found.inside / true < 5.0
+    # states drawn from the same box are outside as often
+    assert abs(found.outside - np.mean(~inside)) < 0.05
     assert f"expected {found.inside:.2g} where trust is 1" in law.provenance["fit"]
 
 

@@ -6,8 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fem.laws import NeoHooke
 from multiscale.data.dataset import StressStrainData
-from multiscale.fits.orbit_law import PoorFit, TooFewStates, fit_orbit_law, normalised_mse
+from multiscale.fits.invariant_law import fit_invariant_law
+from multiscale.fits.judgement import PoorFit, StressAtRest, normalised_mse
+from multiscale.fits.orbit_law import TooFewStates, fit_orbit_law
 from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.laws.reference_state import (
     ContradictoryReferenceStress,
@@ -16,6 +19,7 @@ from multiscale.laws.reference_state import (
 )
 from multiscale.laws.strain import elastic_constants_of_tangent
 from multiscale.sampling.design import strain_design
+from multiscale.symmetry.material_symmetry import InfiniteGroup
 from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_law
@@ -122,6 +126,24 @@ def test_poor_fit_is_said(silicon_40: StressStrainData, cubic: PointGroup) -> No
     scrambled = replace(silicon_40, energy=None, tangent=None, first_piola=silicon_40.first_piola[::-1].copy())
     with pytest.warns(PoorFit, match="misses the stress of its own data by a normalised mean square error of"):
         fit_orbit_law(scrambled, cubic, neurons=2, starts=1)
+
+
+def test_a_stress_at_rest_that_no_state_shows_is_said(silicon_40: StressStrainData, cubic: PointGroup) -> None:
+    """Strains counted from a crystal under stress: W and P of another reference, none of the states at F = I."""
+    data = replace(silicon_40, tangent=None, reference_tangent=None)
+    F, energy, P = data.deformation_gradient, data.labels("energy"), data.labels("first_piola")
+    pressed = replace(data, energy=energy + 0.5 * (np.linalg.norm(F, axis=(1, 2)) ** 2 - 3.0), first_piola=P + F)
+    with pytest.warns(StressAtRest, match=r"it is \[\[(0\.[89]|1\.[01])\d*, .* ask for reference_stress='fit'"):
+        fit_orbit_law(pressed, cubic, neurons=6, starts=1)
+    isotropic, small = InfiniteGroup("isotropic"), strain_design(40, 0.05, seed=0)
+    P = NeoHooke(mu=1.0, lmbda=2.0).evaluate(small).first_piola
+    with pytest.warns(StressAtRest, match=r"it is \[\[0\.01, .* ask for reference_stress='fit'"):
+        fit_invariant_law(StressStrainData(small, first_piola=P + 0.01 * small), isotropic, neurons=3, starts=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", StressAtRest)
+        fit_orbit_law(data, cubic, neurons=6, starts=1)
+        fit_invariant_law(StressStrainData(small, first_piola=P), isotropic, neurons=3, starts=2)
+        fit_orbit_law(stresses_alone(silicon_40, noise=0.05), cubic, neurons=6, starts=1)
 
 
 def test_symmetry_that_the_data_contradict(silicon_40: StressStrainData) -> None:

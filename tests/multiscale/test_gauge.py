@@ -17,7 +17,6 @@ from multiscale.symmetry.material_symmetry import InfiniteGroup
 from multiscale.symmetry.point_group import PointGroup
 from multiscale.trust.domain import Domain
 from multiscale.trust.gauge import RIDGE, Gauge, neurons_of
-from multiscale.trust.symmetry_domain import domain_of
 
 from .argument_laws import random_invariant_law
 from .random_laws import random_law, random_rotations
@@ -53,7 +52,7 @@ def test_symmetry_objectivity_and_the_reference(name: str, seed: int) -> None:
 def test_an_infinite_group() -> None:
     symmetry = InfiniteGroup("transversely isotropic", (0.0, 0.0, 1.0))
     strain = green_lagrange(strain_design(40, 0.06, 0))
-    law = replace(random_invariant_law(symmetry, 0), domain=domain_of(strain, symmetry))
+    law = replace(random_invariant_law(symmetry, 0), domain=Domain(strain, symmetry))
     angle, F = 0.7, strain_design(8, 0.2, 1)
     R = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
     assert np.allclose(trust_of(law, F @ R), trust_of(law, F), rtol=1e-6)

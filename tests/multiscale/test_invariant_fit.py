@@ -12,7 +12,8 @@ from multiscale.data.dataset import StressStrainData
 from multiscale.fits.argument_forms import InvariantForm, PolyconvexForm
 from multiscale.fits.argument_least_squares import ArgumentFit
 from multiscale.fits.invariant_law import fit_invariant_law, fit_polyconvex_law, scales
-from multiscale.fits.orbit_law import PoorFit, TooFewStates, normalised_mse
+from multiscale.fits.judgement import PoorFit, normalised_mse
+from multiscale.fits.orbit_law import TooFewStates
 from multiscale.laws.invariant_network import InvariantLaw
 from multiscale.laws.polyconvex_network import PolyconvexLaw
 from multiscale.laws.reference_state import ReferenceState

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from multiscale.laws.fields import InvalidLaw, UnknownState
 from multiscale.laws.strain import stiffness_components, strain_action
-from multiscale.trust.symmetry_domain import domain_of
+from multiscale.trust.domain import Domain
 
 from .argument_laws import SYMMETRIES, I, members, random_invariant_law
 
@@ -34,7 +34,7 @@ def test_domain_sees_orbits() -> None:
     for name in ("isotropic", "transversely isotropic"):
         symmetry = SYMMETRIES[name]
         strain = rng.uniform(-0.05, 0.05, (20, 6))
-        domain = domain_of(strain, symmetry)
+        domain = Domain(strain, symmetry)
         for R in members(symmetry, 5):
             assert domain.distance(strain @ strain_action(R).T).max() < 1e-12
         assert (domain.distance(10.0 * strain) > 3.0 * domain.spacing).all()

@@ -24,7 +24,7 @@ from multiscale.laws.strain import green_lagrange
 from multiscale.laws.strain_potential import StrainPotential
 from multiscale.symmetry.material_symmetry import InfiniteGroup, MaterialSymmetry
 from multiscale.symmetry.point_group import GENERATORS, PointGroup
-from multiscale.trust.symmetry_domain import domain_of
+from multiscale.trust.domain import Domain
 
 from .argument_laws import FRAME, random_invariant_law, random_polyconvex_law
 from .random_laws import random_law, random_rotations, random_strains
@@ -63,7 +63,7 @@ def test_equals_the_numpy_path(kind: str, seed: int, name: str, turned: bool) ->
     law, F = KINDS[kind](symmetry, seed), random_strains(seed, 37)
     F[::3] *= 0.9  # some are so small that the growth term acts
     R = random_rotations(np.random.default_rng(seed), len(F)) if turned else None
-    law = replace(law, domain=domain_of(0.4 * green_lagrange(F[:30]), symmetry))
+    law = replace(law, domain=Domain(0.4 * green_lagrange(F[:30]), symmetry))
     known, told = (path(F, R, tangent=True, trust=True) for path in (law._turned_in_c, law._turned_in_numpy))
     for name in ("energy", "first_piola", "tangent"):
         assert relative(getattr(known, name), getattr(told, name)) < 1e-12

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from multiscale.data.dataset import StressStrainData
-from multiscale.fits.orbit_law import fit_orbit_law, normalised_mse
+from multiscale.fits.judgement import normalised_mse
+from multiscale.fits.orbit_law import fit_orbit_law
 from multiscale.laws.fields import NoUncertainty
 from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.laws.strain import strain_tensor

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from multiscale.data.dataset import StressStrainData
-from multiscale.fits.orbit_law import fit_orbit_law, law_of, least_squares_problem, normalised_mse
+from multiscale.fits.judgement import normalised_mse
+from multiscale.fits.orbit_law import fit_orbit_law, law_of, least_squares_problem
 from multiscale.fits.penalty import EllipticityPenalty, eigenvalue_rows
 from multiscale.laws.reference_state import FitError, ReferenceState
 from multiscale.symmetry.point_group import PointGroup

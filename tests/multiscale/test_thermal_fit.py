@@ -9,7 +9,8 @@ import pytest
 from multiscale.data.broken_symmetry import BrokenSymmetry
 from multiscale.data.closed_cycles import NotAPotential
 from multiscale.data.dataset import InvalidData, StressStrainData
-from multiscale.fits.orbit_law import PoorFit, TooFewStates, normalised_mse
+from multiscale.fits.judgement import PoorFit, normalised_mse
+from multiscale.fits.orbit_law import TooFewStates
 from multiscale.laws.reference_state import ContradictoryReferenceStress, FitError, ReferenceState
 from multiscale.sampling.design import strain_design
 from multiscale.symmetry.point_group import PointGroup
