@@ -38,7 +38,7 @@ class Quadrature:
         domain: dolfinx mesh.
         degree: of the rule.
         measure: dx with this very rule.
-        points: of the rule, on the reference cell.
+        points, rule_weights: of the rule, on the reference cell.
         size: number of points on this rank.
 
     Args:
@@ -54,9 +54,9 @@ class Quadrature:
         self.measure = ufl.Measure(
             "dx", domain=domain, metadata={"quadrature_degree": degree, "quadrature_rule": "default"}
         )
-        self.points, self._weights = basix.make_quadrature(domain.basix_cell(), degree)
+        self.points, self.rule_weights = basix.make_quadrature(domain.basix_cell(), degree)
         self._cells = np.arange(domain.topology.index_map(domain.topology.dim).size_local, dtype=np.int32)
-        self.size = self._cells.size * len(self._weights)
+        self.size = self._cells.size * len(self.rule_weights)
         # Compiling is collective, and some ranks alone may ask for coordinates later: so it is done here.
         self._volume_ratio = self.expression(width * ufl.JacobianDeterminant(domain))
         self._position = self.expression(ufl.SpatialCoordinate(domain))
@@ -87,7 +87,7 @@ class Quadrature:
 
     def weights(self) -> Float[np.ndarray, " n"]:
         """dV of each point: weight of the rule times the volume ratio of the cell and the width; sums to the volume."""
-        return np.asarray(np.abs(self.evaluate(self._volume_ratio)) * np.tile(self._weights, self._cells.size))
+        return np.asarray(np.abs(self.evaluate(self._volume_ratio)) * np.tile(self.rule_weights, self._cells.size))
 
     def coordinates(self) -> Float[np.ndarray, "n gdim"]:
         """X of each point."""
@@ -96,13 +96,13 @@ class Quadrature:
     def cell_mean(self, values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "cells ..."]:
         """Volume average of a field over each cell of this rank."""
         cells = self._cells.size
-        weights = self.weights().reshape(cells, len(self._weights))
+        weights = self.weights().reshape(cells, len(self.rule_weights))
         blocks = values.reshape(*weights.shape, *values.shape[1:])
         return np.asarray(np.einsum("cq,cq...->c...", weights / weights.sum(axis=1, keepdims=True), blocks))
 
     def _check_cells(self) -> None:
         """Raise MeshError, on all ranks alike, for cells whose volume vanishes or changes its sign from point to point."""
-        ratio = self.evaluate(self._volume_ratio).reshape(self._cells.size, len(self._weights))
+        ratio = self.evaluate(self._volume_ratio).reshape(self._cells.size, len(self.rule_weights))
         # the cells of a rule with one point have a sign each, which means nothing: a neighbour is numbered the other way round
         least, largest = ratio.min(axis=1, initial=np.inf), ratio.max(axis=1, initial=-np.inf)
         typical = np.abs(ratio).max(initial=0.0)

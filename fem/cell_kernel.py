@@ -1,0 +1,208 @@
+r"""Nodal forces and stiffness of laws given as C functions, cell by cell and without arrays of quadrature points.
+
+With the gradients G_b = dN_b/dX at the points of a cell
+
+    F = I + sum_b u_b (x) G_b,    f_bi = sum_q dV P_iJ G_bJ,    K_aibj = sum_q dV G_aJ A_iJjL G_bL ,
+
+all four of them small dense products, the matrix one product over points and J for each pair (i, j) with i <= j since A_iJjL = A_jLiJ.
+In an orientation R of the material (`fem.orientation`) F R = R + sum_b u_b (x) R^T G_b is what the law sees and the rest holds with
+R^T G_b in place of G_b: turning costs nothing.
+
+The kernel (cell_kernel.c) is compiled for the element and handed to dolfinx as a custom integral. Against the arrays of `fem.material`
+it saves writing and reading 99 numbers a point; `benchmarks/newton.py` says what that is worth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from mpi4py import MPI  # isort: skip  # noqa: F401
+
+import basix.ufl
+import numpy as np
+from dolfinx import fem as dfem
+from jaxtyping import Float, Int
+
+from fem.c_function import CFunction, NoCFunction
+from fem.compiled_kernel import address, compiled
+from fem.constitution import Constitution
+from fem.kind import Kind
+from fem.law import Law
+from fem.quadrature import Quadrature
+
+_SOURCE: Final = Path(__file__).with_name("cell_kernel.c")
+_KERNELS: Final = ("nodal_forces", "stiffness")
+_TROUBLES: Final = ("", "refused", "energy", "first_piola", "tangent")
+_NUMBERS = count(1)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an assembly met on this rank.
+
+    Attributes:
+        energy: of this rank's cells; of an assembly of forces.
+        trouble: "", "refused" where the law refused a deformation, or the field that was not finite.
+        determinant: of F there.
+        place: X there.
+    """
+
+    energy: float
+    trouble: str
+    determinant: float
+    place: tuple[float, ...]
+
+
+def c_functions(laws: tuple[Law, ...]) -> tuple[CFunction, ...] | None:
+    """Of all the laws, where each of them has one that needs no state."""
+    functions = []
+    for law in laws:
+        make = getattr(law, "c_function", None)
+        try:
+            function = None if make is None else make()
+        except NoCFunction:
+            return None
+        if not isinstance(function, CFunction) or any(field.default is None for field in function.state):
+            return None
+        functions.append(function)
+    return tuple(functions)
+
+
+class CellKernel:
+    """The forms of a body whose laws are C functions. Collective.
+
+    Args:
+        functions: of the laws, in their order.
+        laws: which law and which orientation each cell has.
+        displacement: u.
+        kind: of the problem, 3-d or plane strain.
+        quadrature: the points.
+
+    Attributes:
+        forces, stiffness: linear and bilinear form, at the present displacement.
+    """
+
+    def __init__(
+        self,
+        functions: tuple[CFunction, ...],
+        laws: Constitution,
+        displacement: dfem.Function,
+        kind: Kind,
+        quadrature: Quadrature,
+    ) -> None:
+        space, domain = displacement.function_space, quadrature.domain
+        position = dfem.Function(dfem.functionspace(domain, domain.ufl_domain().ufl_coordinate_element()))
+        position.interpolate(lambda X: X[: domain.geometry.dim])
+        self._functions = functions  # they own the parameters
+        self._report = np.zeros(6)
+        runs, order = _runs(laws.law_of_cell)
+        fields = [displacement, position]
+        if laws.orientation is not None:
+            fields.append(_cellwise(domain, laws.orientation.reshape(-1, 9)))
+        fields.append(_cellwise(domain, runs))
+        addresses = [float(n) for f in functions for n in (f.address, f.parameters_address)]
+        constants = dfem.Constant(domain, np.array([float(self._report.ctypes.data), next(_NUMBERS), *addresses]))
+        source = _source(space, domain, quadrature, oriented=laws.orientation is not None)
+        self._kept = compiled(domain.comm, "cell_kernel", source, _KERNELS), fields, constants
+        self.forces, self.stiffness = (
+            self._form(rank, kernel, order, space) for rank, kernel in enumerate(_KERNELS, start=1)
+        )
+
+    def reset(self) -> None:
+        """Forget the last report: the next assembly begins."""
+        self._report[:] = 0.0
+
+    @property
+    def report(self) -> Report:
+        """What the assembly since `reset` met."""
+        energy, trouble, *place, determinant = self._report.tolist()
+        return Report(energy, _TROUBLES[int(trouble)], determinant, tuple(place[: self._dimension]))
+
+    def _form(self, rank: int, kernel: str, order: list[Int[np.ndarray, " cells"]], space: dfem.FunctionSpace) -> Any:
+        module, fields, constants = self._kept
+        self._dimension = space.mesh.geometry.dim
+        active = np.arange(len(fields), dtype=np.int8)
+        integrals = [(number, address(module, kernel), cells, active) for number, cells in enumerate(order)]
+        form = dfem.form_cpp_class(np.float64)(
+            [space._cpp_object] * rank,
+            {dfem.IntegralType.cell: integrals},
+            [field._cpp_object for field in fields],
+            [constants._cpp_object],
+            False,
+            [],
+            space.mesh._cpp_object,
+        )
+        return dfem.Form(form, module=module)
+
+
+def _runs(law_of_cell: Int[np.ndarray, " cells"]) -> tuple[Float[np.ndarray, "cells 2"], list[np.ndarray]]:
+    """Of each cell the number of its law and how many cells of that law follow, itself included; and the cells of each law."""
+    runs = np.zeros((len(law_of_cell), 2))
+    order = []
+    for number in range(int(law_of_cell.max(initial=0)) + 1):
+        cells = np.flatnonzero(law_of_cell == number).astype(np.int32)
+        runs[cells, 0], runs[cells, 1] = number, np.arange(len(cells), 0, -1)
+        order.append(cells)
+    return runs, order
+
+
+def _cellwise(domain: Any, values: Float[np.ndarray, "cells m"]) -> dfem.Function:
+    """A field that is constant in each cell."""
+    element = basix.ufl.element("DG", domain.basix_cell(), 0, shape=(values.shape[1],))
+    field = dfem.Function(dfem.functionspace(domain, element))
+    rows = field.function_space.dofmap.list[: len(values), 0]
+    field.x.array.reshape(-1, values.shape[1])[rows] = values
+    return field
+
+
+def _source(space: dfem.FunctionSpace, domain: Any, quadrature: Quadrature, *, oriented: bool) -> str:
+    """The kernel's text with the numbers and tables of the element before it."""
+    d = domain.geometry.dim
+    shapes = space.element.basix_element.tabulate(1, quadrature.points)[..., 0]
+    geometry = domain.ufl_domain().ufl_coordinate_element().basix_element.tabulate(1, quadrature.points)[..., 0]
+    nodes = shapes.shape[-1]
+    lanes = 8 if nodes % 8 == 0 or nodes > 12 else 4
+    padded = -(-nodes // lanes) * lanes
+    gradients = np.zeros((len(quadrature.points), d, padded))
+    gradients[..., :nodes] = shapes[1:].transpose(1, 0, 2)
+    slopes = geometry[1:].transpose(1, 0, 2)
+    numbers = {
+        "DIM": d,
+        "POINTS": len(quadrature.points),
+        "NODES": nodes,
+        "GEOMETRY_NODES": geometry.shape[-1],
+        "ORIENTED": int(oriented),
+        "AFFINE": int(np.allclose(slopes, slopes[0], rtol=0.0, atol=1e-14)),
+        "LANES": lanes,
+        "PADDED": padded,
+    }
+    tables = {
+        "WEIGHTS": quadrature.rule_weights,
+        "GRADIENTS": gradients.reshape(*gradients.shape[:-1], -1, lanes),
+        "GEOMETRY": slopes,
+        "SHAPES": geometry[0],
+    }
+    vector = f"typedef double vd __attribute__((vector_size({8 * lanes})));\n"
+    return "".join(
+        [
+            *(f"#define {name} {value}\n" for name, value in numbers.items()),
+            vector,
+            *(_table(name, "vd" if name == "GRADIENTS" else "double", table) for name, table in tables.items()),
+            _SOURCE.read_text(),
+        ]
+    )
+
+
+def _table(name: str, kind: str, values: Float[np.ndarray, "..."]) -> str:
+    """A constant array of C; the last axis of one of vectors is the vector."""
+
+    def text(part: np.ndarray) -> str:
+        return (
+            "{" + ", ".join(text(row) for row in part) + "}" if part.ndim else float(part).hex()
+        )
+
+    shape = values.shape[:-1] if kind == "vd" else values.shape
+    return f"static const {kind} {name}{''.join(f'[{n}]' for n in shape)} = {text(values)};\n"

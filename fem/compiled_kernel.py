@@ -1,0 +1,47 @@
+"""Element kernels written in C: compiled once, as FFCx compiles forms, into dolfinx' cache."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import Any, Final
+
+from mpi4py import MPI  # isort: skip  # noqa: F401
+
+import cffi
+from dolfinx import jit
+
+FLAGS: Final = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-Wno-psabi")
+
+_ARGUMENTS: Final = (
+    "(double* A, const double* w, const double* c, const double* x, const int* entity, const uint8_t* permutation, void* data)"
+)
+
+
+@jit.mpi_jit_decorator  # type: ignore[untyped-decorator]
+def compiled(name: str, source: str, kernels: tuple[str, ...]) -> Any:
+    """The module of a C source that defines these kernels with UFCx' arguments. Collective: give the communicator first.
+
+    The communicator's first rank compiles where the cache lacks it, the others load what it made.
+    """
+    options = jit.get_options()
+    named = f"atomlaw_{name}_" + hashlib.sha256((source + " ".join(FLAGS)).encode()).hexdigest()[:16]
+    folder = Path(options["cache_dir"])
+    folder.mkdir(parents=True, exist_ok=True)
+    found = sorted(folder.glob(f"{named}.*.so"))
+    if not found:
+        ffi = cffi.FFI()
+        ffi.cdef("".join(f"void {kernel}{_ARGUMENTS};" for kernel in kernels))
+        ffi.set_source(named, source, extra_compile_args=list(FLAGS))
+        found = [Path(ffi.compile(tmpdir=str(folder)))]
+    spec = importlib.util.spec_from_file_location(named, found[0])
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def address(module: Any, kernel: str) -> int:
+    """Of a kernel of the module."""
+    return int(module.ffi.cast("uintptr_t", module.ffi.addressof(module.lib, kernel)))
