@@ -15,7 +15,7 @@ from .data.stress_units import UnitError
 from .data.tables import TableError
 from .fits.fit import fit, symmetry_named
 from .fits.invariant_law import fit_invariant_law, fit_polyconvex_law
-from .fits.judgement import PoorFit, normalised_mse
+from .fits.judgement import PoorFit, StressAtRest, normalised_mse
 from .fits.learning_curve import LearningCurve, learning_curve
 from .fits.orbit_law import fit_orbit_law
 from .fits.state_ranking import ModelCandidate, NetworkCandidate, PolynomialCandidate, rank_on_states
@@ -90,6 +90,7 @@ __all__ = [
     "PolynomialCandidate",
     "PoorFit",
     "Ranking",
+    "StressAtRest",
     "StressStrainData",
     "SymmetryCheck",
     "TableError",

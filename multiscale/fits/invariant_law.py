@@ -20,6 +20,7 @@ from multiscale.fits.levenberg_marquardt import levenberg_marquardt
 from multiscale.fits.observations import Observations
 from multiscale.fits.orbit_law import (
     GROWTH_STIFFNESS,
+    STRESSED,
     Progress,
     TooFewStates,
     check_sizes,
@@ -47,6 +48,9 @@ SHORT, LONG = 60, 300
 PRIOR: Final = 1.0
 """Standard deviation of the dimensionless parameters."""
 
+START: Final = 0.5
+"""That of a start."""
+
 
 def fit_invariant_law(
     data: StressStrainData,
@@ -72,7 +76,7 @@ def fit_invariant_law(
     problem = ArgumentFit(observations, form, neurons, strain_scale=s, stiffness_scale=K, prior=PRIOR)
     parameters, summary = minimised(problem, len(data), seed, starts, progress)
     if rest_is_unknown(data, reference_stress):
-        warn_of_stress_at_rest(stressed(problem, form, parameters, data), data)
+        warn_of_stress_at_rest(stressed(problem, form, data, seed), data)
     penalty = np.zeros((0, problem.unknowns))
     if mode == "penalised":
         told = penalty_report(progress or (lambda fraction, message: None))
@@ -123,16 +127,20 @@ def with_error_bar[L: (InvariantLaw, PolyconvexLaw)](
     return replace(law, uncertainty=ArgumentUncertainty.of(problem, parameters, data, stress, penalty))
 
 
-def stressed(
-    problem: ArgumentFit, form: InvariantForm, parameters: Float[ndarray, "p"], data: StressStrainData
-) -> InvariantLaw:
-    """The law of the same data with a stress at F = I, from the minimum without one."""
+def stressed(problem: ArgumentFit, form: InvariantForm, data: StressStrainData, seed: int) -> InvariantLaw:
+    """A law of the same data with a stress at F = I that is fitted; from starts of its own: a law without one hides it."""
     s, K, reference = problem.strain_scale, problem.stiffness_scale, ReferenceState.of(data, form.symmetry, "fit")
     freed = InvariantForm(data.deformation_gradient, form.symmetry, reference, s, K, form.sizes)
     free = ArgumentFit(problem.observations, freed, problem.neurons, strain_scale=s, stiffness_scale=K, prior=PRIOR)
-    start = np.concatenate([parameters, np.zeros(len(reference.stress_basis))])
-    found = levenberg_marquardt(free.residual, free.linearisation, start, iterations=SHORT).parameters
-    return with_error_bar(law_of(free, freed, found, data), free, found, data, np.zeros((0, free.unknowns)))
+    rng = np.random.default_rng(seed)
+    found = [
+        levenberg_marquardt(
+            free.residual, free.linearisation, rng.normal(scale=START, size=free.unknowns), iterations=LONG
+        )
+        for _ in range(STRESSED)
+    ]
+    parameters = min(found, key=lambda minimum: minimum.cost).parameters
+    return with_error_bar(law_of(free, freed, parameters, data), free, parameters, data, np.zeros((0, free.unknowns)))
 
 
 def fit_polyconvex_law(
@@ -195,7 +203,7 @@ def minimised(
         problem,
         problem.on(~held_out),
         problem.on(held_out),
-        lambda: rng.normal(scale=0.5, size=problem.unknowns),
+        lambda: rng.normal(scale=START, size=problem.unknowns),
         starts=starts,
         short=SHORT,
         long=LONG,
