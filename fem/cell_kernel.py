@@ -14,7 +14,6 @@ it saves writing and reading 99 numbers a point; `benchmarks/newton.py` says wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -25,35 +24,19 @@ import basix.ufl
 import numpy as np
 from dolfinx import fem as dfem
 from jaxtyping import Float, Int
+from petsc4py import PETSc
 
 from fem.c_function import CFunction, NoCFunction
 from fem.compiled_kernel import address, compiled
 from fem.constitution import Constitution
-from fem.kind import Kind
 from fem.law import Law
+from fem.point_arrays import near
 from fem.quadrature import Quadrature
 
 _SOURCE: Final = Path(__file__).with_name("cell_kernel.c")
 _KERNELS: Final = ("nodal_forces", "stiffness")
 _TROUBLES: Final = ("", "refused", "energy", "first_piola", "tangent")
 _NUMBERS = count(1)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an assembly met on this rank.
-
-    Attributes:
-        energy: of this rank's cells; of an assembly of forces.
-        trouble: "", "refused" where the law refused a deformation, or the field that was not finite.
-        determinant: of F there.
-        place: X there.
-    """
-
-    energy: float
-    trouble: str
-    determinant: float
-    place: tuple[float, ...]
 
 
 def c_functions(laws: tuple[Law, ...]) -> tuple[CFunction, ...] | None:
@@ -72,17 +55,17 @@ def c_functions(laws: tuple[Law, ...]) -> tuple[CFunction, ...] | None:
 
 
 class CellKernel:
-    """The forms of a body whose laws are C functions. Collective.
+    """Forces and stiffness of a body whose laws are C functions, in space or in plane strain. Collective.
 
     Args:
         functions: of the laws, in their order.
         laws: which law and which orientation each cell has.
         displacement: u.
-        kind: of the problem, 3-d or plane strain.
         quadrature: the points.
 
     Attributes:
-        forces, stiffness: linear and bilinear form, at the present displacement.
+        forces: linear form, R at the present displacement.
+        tangents: one bilinear form, K there.
     """
 
     def __init__(
@@ -90,14 +73,15 @@ class CellKernel:
         functions: tuple[CFunction, ...],
         laws: Constitution,
         displacement: dfem.Function,
-        kind: Kind,
         quadrature: Quadrature,
     ) -> None:
         space, domain = displacement.function_space, quadrature.domain
+        self._dimension = domain.geometry.dim
         position = dfem.Function(dfem.functionspace(domain, domain.ufl_domain().ufl_coordinate_element()))
         position.interpolate(lambda X: X[: domain.geometry.dim])
-        self._functions = functions  # they own the parameters
+        self._functions, self._laws = functions, laws  # they own the parameters
         self._report = np.zeros(6)
+        self._energy = 0.0
         runs, order = _runs(laws.law_of_cell)
         fields = [displacement, position]
         if laws.orientation is not None:
@@ -105,37 +89,59 @@ class CellKernel:
         fields.append(_cellwise(domain, runs))
         addresses = [float(n) for f in functions for n in (f.address, f.parameters_address)]
         constants = dfem.Constant(domain, np.array([float(self._report.ctypes.data), next(_NUMBERS), *addresses]))
-        source = _source(space, domain, quadrature, oriented=laws.orientation is not None)
-        self._kept = compiled(domain.comm, "cell_kernel", source, _KERNELS), fields, constants
-        self.forces, self.stiffness = (
-            self._form(rank, kernel, order, space) for rank, kernel in enumerate(_KERNELS, start=1)
+        module = compiled(
+            domain.comm, "cell_kernel", _source(space, quadrature, oriented=laws.orientation is not None), _KERNELS
         )
-
-    def reset(self) -> None:
-        """Forget the last report: the next assembly begins."""
-        self._report[:] = 0.0
-
-    @property
-    def report(self) -> Report:
-        """What the assembly since `reset` met."""
-        energy, trouble, *place, determinant = self._report.tolist()
-        return Report(energy, _TROUBLES[int(trouble)], determinant, tuple(place[: self._dimension]))
-
-    def _form(self, rank: int, kernel: str, order: list[Int[np.ndarray, " cells"]], space: dfem.FunctionSpace) -> Any:
-        module, fields, constants = self._kept
-        self._dimension = space.mesh.geometry.dim
         active = np.arange(len(fields), dtype=np.int8)
-        integrals = [(number, address(module, kernel), cells, active) for number, cells in enumerate(order)]
-        form = dfem.form_cpp_class(np.float64)(
-            [space._cpp_object] * rank,
-            {dfem.IntegralType.cell: integrals},
-            [field._cpp_object for field in fields],
-            [constants._cpp_object],
-            False,
-            [],
-            space.mesh._cpp_object,
-        )
-        return dfem.Form(form, module=module)
+
+        def form(rank: int, kernel: str) -> dfem.Form:
+            integrals = [(number, address(module, kernel), cells, active) for number, cells in enumerate(order)]
+            cpp = dfem.form_cpp_class(np.float64)(
+                [space._cpp_object] * rank,
+                {dfem.IntegralType.cell: integrals},
+                [field._cpp_object for field in fields],
+                [constants._cpp_object],
+                False,
+                [],
+                domain._cpp_object,
+            )
+            return dfem.Form(cpp, module=module)
+
+        self.forces, self.tangents = form(1, "nodal_forces"), [form(2, "stiffness")]
+
+    def evaluate(self) -> str:
+        """Assemble the forces of this rank's cells at the present displacement; why it is rejected, "" if it is not."""
+        self._report[:] = 0.0
+        self._assembled = dfem.assemble_vector(self.forces)
+        return self.objection()
+
+    def store(self) -> None:
+        """Take over what `evaluate` found."""
+        self._forces, self._energy = self._assembled, float(self._report[0])
+
+    def add_forces(self, f: PETSc.Vec) -> None:
+        """Add the nodal forces stored last; ghosts keep theirs."""
+        with f.localForm() as local:
+            local.array_w += self._forces.array
+
+    def objection(self) -> str:
+        """What was wrong in the assembly of forces or stiffness since `evaluate` began."""
+        _, trouble, *place, determinant = self._report.tolist()
+        where = near(place[: self._dimension])
+        if _TROUBLES[int(trouble)] == "refused":
+            return f"det F = {determinant:.4g} {where}"
+        return f"the law returned a {_TROUBLES[int(trouble)]} that is not finite {where}" if trouble else ""
+
+    def energy(self) -> float:
+        """Of what was stored last, on this rank."""
+        return self._energy
+
+    def stiffness(self) -> float:
+        """Largest component of the laws' tangents in the undeformed state, on this rank."""
+        _, cells = np.unique(self._laws.law_of_cell, return_index=True)
+        F = np.tile(np.eye(3), (len(cells), 1, 1))
+        A = self._laws.evaluate(F, tangent=True, points=cells * self._laws.points_per_cell).tangent
+        return float(np.max(np.abs(np.asarray(A)), initial=0.0))
 
 
 def _runs(law_of_cell: Int[np.ndarray, " cells"]) -> tuple[Float[np.ndarray, "cells 2"], list[np.ndarray]]:
@@ -158,8 +164,9 @@ def _cellwise(domain: Any, values: Float[np.ndarray, "cells m"]) -> dfem.Functio
     return field
 
 
-def _source(space: dfem.FunctionSpace, domain: Any, quadrature: Quadrature, *, oriented: bool) -> str:
+def _source(space: dfem.FunctionSpace, quadrature: Quadrature, *, oriented: bool) -> str:
     """The kernel's text with the numbers and tables of the element before it."""
+    domain = quadrature.domain
     d = domain.geometry.dim
     shapes = space.element.basix_element.tabulate(1, quadrature.points)[..., 0]
     geometry = domain.ufl_domain().ufl_coordinate_element().basix_element.tabulate(1, quadrature.points)[..., 0]

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from petsc4py import PETSc
 
 from fem.linear_solver import tell_rigid_motions
-from fem.loads import Load, Loads, add_ghosts, assemble
+from fem.loads import Load, Loads, add_ghosts
 from fem.material import LawFailed
 from fem.supports import Supports
 from fem.weak_form import WeakForm
@@ -99,7 +99,7 @@ class Residual:
             f.set(np.nan)
             return float("nan")
         start = time.perf_counter()
-        assemble(f, self._weak.internal)
+        self.material.nodal_forces(f)
         self.nodal_force = max(_norm(f), self.loads.size())
         self.loads.add_forces(f, -1.0)
         self.supported = self._supports.reached(x)
@@ -118,6 +118,7 @@ class Residual:
         for form in self._tangents:
             petsc_fem.assemble_matrix(self.matrix, form, self._supports.conditions, diag=1.0)
             self.matrix.assemble()  # PETSc drops what is added after the ones of prescribed rows were inserted
+        self.objection = self.material.objection() or self.objection
         self.seconds += time.perf_counter() - start
 
     def rate(self, f: PETSc.Vec) -> None:
@@ -140,7 +141,7 @@ class Residual:
             local.set(0.0)
         self.loads.add_forces(self._work)
         external = self._work.array_r.copy()
-        assemble(self._work, self._weak.internal)
+        self.material.nodal_forces(self._work)
         reactions = np.where(self.held(), self._work.array_r - external, 0.0)
         return external + reactions, self._supports.resultants(reactions)
 
@@ -170,9 +171,9 @@ class Residual:
     def _ask_law(self, x: PETSc.Vec) -> bool:
         """Have P and A at x, without asking the law twice at the same point. Collective."""
         same = self._evaluated_at is not None and np.array_equal(self._evaluated_at, x.array_r)
+        self.show(x)  # whoever changed the displacement meanwhile: the stiffness is assembled there
         if self._comm.allreduce(same, MPI.LAND):
             return True
-        self.show(x)
         self._evaluated_at = None
         accepted = self.material.update()
         if accepted:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from mpi4py import MPI  # isort: skip  # noqa: F401
 
+import dolfinx.fem.petsc as petsc_fem
 import numpy as np
-import ufl
 from dolfinx import fem as dfem
-from dolfinx import la
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
@@ -177,11 +176,13 @@ class Solution:
         """Owned nodes of a surface, and the forces of the stress on them. Collective."""
         space = self.displacement.function_space
         domain = self.mesh.domain
-        nodal = dfem.assemble_vector(dfem.form(self.material.virtual_work(ufl.TestFunction(space))))
-        nodal.scatter_reverse(la.InsertMode.add)
+        nodal = petsc_fem.create_vector(space)
+        self.material.nodal_forces(nodal)
+        forces = nodal.array_r.reshape(-1, domain.geometry.dim).copy()
+        nodal.destroy()
         nodes = dfem.locate_dofs_topological(space, domain.topology.dim - 1, self.mesh.facets(surface))
         owned = nodes[nodes < space.dofmap.index_map.size_local]
-        return owned, nodal.array.reshape(-1, domain.geometry.dim)[owned]
+        return owned, forces[owned]
 
     def write(self, path: str | Path) -> None:
         """Write a VTKHDF file for ParaView: displacement at the nodes, `cell_fields` in the cells.

@@ -11,21 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from mpi4py import MPI  # isort: skip  # noqa: F401
+from mpi4py import MPI  # isort: skip
 
-import ufl
 from dolfinx import fem as dfem
 
+from fem.c_function import CFunction
+from fem.cell_kernel import CellKernel, c_functions
 from fem.constitution import Constitution
 from fem.kind import Kind, KindError
 from fem.law import Law
 from fem.law_symmetry import check_symmetry
 from fem.low_rank import LowRankForm
-from fem.material import Material
+from fem.material import Evaluation, Material
 from fem.mesh import Mesh
 from fem.mixed import MeanVolume
 from fem.orientation import Orientation
 from fem.plane_stress import PlaneStress
+from fem.point_arrays import Condensation, PointArrays
 from fem.quadrature import Quadrature
 
 Formulation = Literal["displacement", "mixed"]
@@ -41,6 +43,7 @@ class Physics:
         kind: of the problem.
         formulation: in displacements alone, or mixed.
         quadrature_degree: of the volume integrals.
+        in_cells: whether laws that are C functions are asked by the cell kernel, where it knows the problem; as arrays otherwise.
     """
 
     laws: Law | Mapping[str, Law]
@@ -48,6 +51,7 @@ class Physics:
     kind: Kind
     formulation: Formulation
     quadrature_degree: int
+    in_cells: bool = True
 
     def __post_init__(self) -> None:
         if self.formulation not in get_args(Formulation):
@@ -72,7 +76,7 @@ class WeakForm:
         formulation: in displacements alone, or mixed.
         displacement: u at present.
         material: the law at the quadrature points.
-        internal: linear form, R at what the material last stored.
+        internal: linear form, R at what the material last took over.
         tangents: bilinear forms whose sum is K.
 
     Raises:
@@ -87,18 +91,25 @@ class WeakForm:
         quadrature = Quadrature(mesh.domain, physics.quadrature_degree, self.kind.width)
         laws = Constitution.of(mesh, physics.laws, physics.orientation, len(quadrature.points))
         check_symmetry(laws, self.kind)
-        mean_volume = plane_stress = low_rank = None
+        condensation = Condensation()
         if physics.formulation == "mixed":
             mean_volume = MeanVolume(laws, self.kind, space, quadrature)
-            low_rank = LowRankForm(space, mean_volume.rank)
+            condensation = Condensation(mean_volume=mean_volume, low_rank=LowRankForm(space, mean_volume.rank))
         elif self.kind.name == "plane_stress":
-            plane_stress = PlaneStress(laws, quadrature.size)
-        self.material = Material(laws, self.displacement, self.kind, quadrature, plane_stress, mean_volume, low_rank)
-        v, du = ufl.TestFunction(space), ufl.TrialFunction(space)
-        stress_change = ufl.dot(self.material.tangent, self.kind.gradient(du))
-        self.internal = dfem.form(self.material.virtual_work(v))
-        self.tangents = [
-            dfem.form(ufl.inner(stress_change, self.kind.gradient(v)) * self.kind.width * quadrature.measure)
-        ]
-        if low_rank is not None:
-            self.tangents.append(low_rank.form)
+            condensation = Condensation(plane_stress=PlaneStress(laws, quadrature.size))
+        evaluation: Evaluation
+        functions = self._c_functions(laws, physics)
+        if functions is None:
+            evaluation = PointArrays(laws, self.displacement, self.kind, quadrature, condensation)
+        else:
+            evaluation = CellKernel(functions, laws, self.displacement, quadrature)
+        self.material = Material(laws, self.displacement, self.kind, quadrature, evaluation, condensation)
+        self.internal, self.tangents = evaluation.forces, evaluation.tangents
+
+    def _c_functions(self, laws: Constitution, physics: Physics) -> tuple[CFunction, ...] | None:
+        """Of the laws, where the cell kernel takes them: all of them in C, displacements alone, in space or in plane strain."""
+        known = self.kind.name == "3d" or (self.kind.name == "plane_strain" and laws.orientation is None)
+        if not (physics.in_cells and known and self.formulation == "displacement"):
+            return None
+        functions = c_functions(laws.laws)
+        return functions if self.mesh.domain.comm.allreduce(functions is not None, MPI.LAND) else None
