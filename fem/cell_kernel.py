@@ -207,9 +207,7 @@ def _table(name: str, kind: str, values: Float[np.ndarray, "..."]) -> str:
     """A constant array of C; the last axis of one of vectors is the vector."""
 
     def text(part: np.ndarray) -> str:
-        return (
-            "{" + ", ".join(text(row) for row in part) + "}" if part.ndim else float(part).hex()
-        )
+        return "{" + ", ".join(text(row) for row in part) + "}" if part.ndim else float(part).hex()
 
     shape = values.shape[:-1] if kind == "vd" else values.shape
     return f"static const {kind} {name}{''.join(f'[{n}]' for n in shape)} = {text(values)};\n"

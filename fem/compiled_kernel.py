@@ -14,9 +14,7 @@ from dolfinx import jit
 
 FLAGS: Final = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-Wno-psabi")
 
-_ARGUMENTS: Final = (
-    "(double* A, const double* w, const double* c, const double* x, const int* entity, const uint8_t* permutation, void* data)"
-)
+_ARGUMENTS: Final = "(double* A, const double* w, const double* c, const double* x, const int* entity, const uint8_t* permutation, void* data)"
 
 
 @jit.mpi_jit_decorator  # type: ignore[untyped-decorator]
