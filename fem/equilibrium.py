@@ -184,6 +184,8 @@ class Equilibrium:
         displacement along the path. None where the linear solver fails.
         """
         self.relinearise()
+        if self.residual.useless:
+            return None
         ksp = self._snes.getKSP()
         self.residual.rate(self._f_trial)
         found = []
@@ -281,6 +283,10 @@ class Equilibrium:
 
     def _shorten_step(self, x: PETSc.Vec, step: PETSc.Vec) -> None:
         """Scale the step which SNES is about to subtract from x."""
+        if self.residual.useless:
+            self._stuck = True
+            step.scale(0.0)
+            return
         residual: Any = self._snes.getFunction()[0]
         supported = self.residual.supported
         self.residual.loads.freeze()

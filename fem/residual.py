@@ -42,6 +42,7 @@ class Residual:
         loads: what acts besides the supports.
         matrix: K as last assembled.
         objection: of the law to the last displacement which it rejected.
+        useless: why `matrix` is the identity and not K, "" if it is K.
         supported: whether the last displacement had the prescribed values.
         nodal_force: the larger norm of the internal forces, reactions included, and of the loads, at the last displacement.
         round_off: |R| below which digits are noise.
@@ -57,7 +58,7 @@ class Residual:
         self.loads = Loads(weak.mesh, self.displacement, loads, weak.kind.width, weak.kind.stretch(self.displacement))
         self.matrix = petsc_fem.create_matrix(weak.tangents[0])
         tell_rigid_motions(self.matrix, space)
-        self.objection = ""
+        self.objection = self.useless = ""
         self.supported = False
         self.nodal_force = self.seconds = 0.0
         self._weak, self._supports = weak, supports
@@ -118,7 +119,11 @@ class Residual:
         for form in self._tangents:
             petsc_fem.assemble_matrix(self.matrix, form, self._supports.conditions, diag=1.0)
             self.matrix.assemble()  # PETSc drops what is added after the ones of prescribed rows were inserted
-        self.objection = self.material.objection() or self.objection
+        self.useless = self.material.objection()
+        if self.useless:
+            self.objection = self.useless
+            self.matrix.zeroEntries()  # MUMPS would not recover from what is no number
+            self.matrix.shift(1.0)
         self.seconds += time.perf_counter() - start
 
     def rate(self, f: PETSc.Vec) -> None:
