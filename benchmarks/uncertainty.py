@@ -179,10 +179,12 @@ def study(
             ensemble.save(ensemble_file)
     first = ensemble.members[0]
     laplace = atomistic.LastLayerLaplace.fit(first, train)
+    gaussians = atomistic.fit_gaussians(train, settings).posterior
     estimators: dict[str, atomistic.UncertaintyEstimator] = {
         "spread": atomistic.EnsembleSpread(ensemble),
         "laplace": laplace,
         "drawn": atomistic.EnsembleSpread(laplace.draw(DRAWS, seed=seed)),
+        "gaussians": atomistic.EnsembleSpread(gaussians.draw(DRAWS, seed=seed)),
         "nearest": atomistic.NearestNeighbourDistance.fit(first, train),
         "mahalanobis": atomistic.MahalanobisDistance.fit(first, train),
     }
