@@ -188,8 +188,8 @@ def closed_form(terms: NetworkTerms, F: np.ndarray) -> Callable[[], None]:
     return run
 
 
-def autodiff(terms: NetworkTerms, F: np.ndarray) -> Callable[[], None]:
-    """The energy written down, everything else left to torch."""
+def torch_response(terms: NetworkTerms) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
+    """W, P and A of a batch of F: the energy written down, everything else left to torch."""
     u, b, v = (torch.tensor(x) for x in (terms.weights, terms.biases, terms.amplitudes))
     linear, quadratic = torch.tensor(terms.linear), torch.tensor(terms.quadratic)
     doubling, I = torch.tensor(SHEAR_DOUBLING), torch.eye(3, dtype=torch.float64)  # noqa: E741
@@ -200,11 +200,16 @@ def autodiff(terms: NetworkTerms, F: np.ndarray) -> Callable[[], None]:
         return terms.constant + linear @ e + 0.5 * e @ quadratic @ e + v @ torch.logaddexp(z, torch.zeros_like(z))
 
     stress = torch.func.grad(energy)
-    both = torch.func.vmap(lambda f: (energy(f), stress(f), torch.func.jacfwd(stress)(f)))
+    return torch.func.vmap(lambda f: (energy(f), stress(f), torch.func.jacfwd(stress)(f)))
+
+
+def autodiff(terms: NetworkTerms, F: np.ndarray) -> Callable[[], None]:
+    """`torch_response` of all points, 500 at a time."""
+    respond = torch_response(terms)
 
     def run() -> None:
         for f in torch.tensor(F).split(500):
-            both(f)
+            respond(f)
 
     return run
 
