@@ -197,6 +197,18 @@ class PolyconvexForm:
         w[6:12], dw[6:12, k : 2 * k] = self._tensor(raw[k : 2 * k])
         return w, dw
 
+    def raw_of(self, weights: Float[ndarray, "13"], least: float) -> Float[ndarray, "r"]:
+        """What `weights` makes these of, up to roots that are at least so large."""
+        parts = []
+        for G in (weights[:6], weights[6:12]):
+            if self._projectors is None:
+                L = np.linalg.cholesky(stress_tensor(G) + least**2 * np.eye(3))
+                parts.append(L[np.tril_indices(3)])
+            else:
+                size = np.linalg.lstsq(self._projectors.T, G)[0]
+                parts.append(np.sqrt(np.maximum(size, least**2)))
+        return np.concatenate([*parts, weights[12:]])
+
     def amplitude(self, raw: float) -> tuple[float, float]:
         return raw**2, 2.0 * raw
 

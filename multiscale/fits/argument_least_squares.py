@@ -115,13 +115,13 @@ class ArgumentFit:
         self._states = Images(value[:-1], gradient[:-1], hessian[:-1] if self._size == 28 else None)
         units = K * np.concatenate([[s * s], np.full(6, s), np.ones(21)])
         self._rows = observations.rows * units[observations.columns]
-        self._target = observations.targets - self._observe(form.known[:, :, None])[:, :, 0]
+        self.target = observations.targets - self._observe(form.known[:, :, None])[:, :, 0]
 
     def on(self, states: Bool[ndarray, "n"]) -> "ArgumentFit":
         """The same problem on some of the states."""
         other = copy.copy(self)
         other.observations, other.form = self.observations.select(states), self.form.on(states)
-        other._states, other._rows, other._target = self._states.on(states), self._rows[states], self._target[states]
+        other._states, other._rows, other.target = self._states.on(states), self._rows[states], self.target[states]
         return other
 
     def at(
@@ -139,6 +139,16 @@ class ArgumentFit:
 
     def _observe(self, x: Float[ndarray, "n k p"]) -> Float[ndarray, "n c p"]:
         return np.asarray(self._rows @ x[:, self.observations.columns])
+
+    def observed(self, components: Float[ndarray, "n 28"]) -> Float[ndarray, "r"]:
+        """What the observations have of dimensionless components of W, S and D at the states."""
+        return self._observe(components[:, : self._size, None]).ravel()
+
+    def alone(self, raw: Float[ndarray, "q"], bias: float | None) -> Float[ndarray, "r"]:
+        """What they have of one neuron of unit amplitude (linear where the bias is None), less what it has at F = I."""
+        w = self.form.weights(raw)[0]
+        y, at_rest = (images.neuron(w, bias, derivatives=False)[0] for images in (self._states, self._rest))
+        return self.observed(y - self.form.correction(at_rest[0])[:, : self._size] @ at_rest[0])
 
     def residual(self, parameters: Float[ndarray, "p"]) -> Float[ndarray, "r"]:
         """All weighted residuals, then the prior's."""
@@ -171,7 +181,7 @@ class ArgumentFit:
         more, by_extras = self.form.extra(extras)
         x = network - T @ at_rest[0] + more[:, :size]
         residual = np.concatenate(
-            [(self._observe(x[:, :, None])[:, :, 0] - self._target).ravel(), parameters[: self.penalised] / self.prior]
+            [(self._observe(x[:, :, None])[:, :, 0] - self.target).ravel(), parameters[: self.penalised] / self.prior]
         )
         if not derivatives:
             return residual, np.zeros((0, 0))

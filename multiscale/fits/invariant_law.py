@@ -15,6 +15,7 @@ from numpy import ndarray
 from multiscale.data.dataset import StressStrainData
 from multiscale.fits.argument_forms import InvariantForm, PolyconvexForm
 from multiscale.fits.argument_least_squares import ArgumentFit
+from multiscale.fits.convex_start import convex_start
 from multiscale.fits.judgement import judged, rest_is_unknown, warn_of_stress_at_rest
 from multiscale.fits.levenberg_marquardt import levenberg_marquardt
 from multiscale.fits.observations import Observations
@@ -74,7 +75,7 @@ def fit_invariant_law(
     observations, s, K = scales(data, symmetry)
     form = InvariantForm(data.deformation_gradient, symmetry, reference, s, K)
     problem = ArgumentFit(observations, form, neurons, strain_scale=s, stiffness_scale=K, prior=PRIOR)
-    parameters, summary = minimised(problem, len(data), seed, starts, progress)
+    parameters, summary = minimised(problem, len(data), seed, starts, progress, random_start)
     if rest_is_unknown(data, reference_stress):
         warn_of_stress_at_rest(stressed(problem, form, data, seed), data)
     penalty = np.zeros((0, problem.unknowns))
@@ -134,9 +135,7 @@ def stressed(problem: ArgumentFit, form: InvariantForm, data: StressStrainData, 
     free = ArgumentFit(problem.observations, freed, problem.neurons, strain_scale=s, stiffness_scale=K, prior=PRIOR)
     rng = np.random.default_rng(seed)
     found = [
-        levenberg_marquardt(
-            free.residual, free.linearisation, rng.normal(scale=START, size=free.unknowns), iterations=LONG
-        )
+        levenberg_marquardt(free.residual, free.linearisation, random_start(free, rng), iterations=LONG)
         for _ in range(STRESSED)
     ]
     parameters = min(found, key=lambda minimum: minimum.cost).parameters
@@ -163,7 +162,9 @@ def fit_polyconvex_law(
     observations, s, K = scales(data, symmetry)
     form = PolyconvexForm(data.deformation_gradient, symmetry, s)
     problem = ArgumentFit(observations, form, neurons, strain_scale=s, stiffness_scale=K, prior=PRIOR)
-    parameters, summary = minimised(problem, len(data), seed, starts, progress)
+    parameters, summary = minimised(
+        problem, len(data), seed, starts, progress, lambda part, rng: convex_start(part, form, rng)
+    )
     rows, linear, extras = problem.split(parameters)
     made = [form.weights(row[: form.raw])[0] / form.sizes for row in rows]
     law = PolyconvexLaw(
@@ -187,7 +188,12 @@ def fit_polyconvex_law(
 
 
 def minimised(
-    problem: ArgumentFit, states: int, seed: int, starts: int, progress: Progress | None
+    problem: ArgumentFit,
+    states: int,
+    seed: int,
+    starts: int,
+    progress: Progress | None,
+    initial: Callable[[ArgumentFit, np.random.Generator], Float[ndarray, "p"]],
 ) -> tuple[Float[ndarray, "p"], str]:
     """The parameters of the best start by held-out states, polished on all of them, and what to say of it."""
     report: Callable[[float, str], None] = progress or (lambda fraction, message: None)
@@ -199,11 +205,12 @@ def minimised(
             f"{states} admissible states give {count} numbers for training, fewer than the {problem.unknowns} unknowns of "
             f"{problem.neurons} neurons; add states, or use fewer neurons"
         )
+    training = problem.on(~held_out)
     minimum = best_of_starts(
         problem,
-        problem.on(~held_out),
+        training,
         problem.on(held_out),
-        lambda: rng.normal(scale=START, size=problem.unknowns),
+        lambda: initial(training, rng),
         starts=starts,
         short=SHORT,
         long=LONG,
@@ -212,6 +219,11 @@ def minimised(
     polished = minimum.parameters
     summary = f"{problem.neurons} neurons, seed {seed}, {starts} starts; chi square {problem.chi_square(polished):.3g} a number"
     return polished, summary
+
+
+def random_start(problem: ArgumentFit, rng: np.random.Generator) -> Float[ndarray, "p"]:
+    """Parameters drawn at random."""
+    return rng.normal(scale=START, size=problem.unknowns)
 
 
 def scales(data: StressStrainData, symmetry: MaterialSymmetry) -> tuple[Observations, float, float]:

@@ -11,7 +11,8 @@ from multiscale.classical import ThirdOrderElasticity
 from multiscale.data.dataset import StressStrainData
 from multiscale.fits.argument_forms import InvariantForm, PolyconvexForm
 from multiscale.fits.argument_least_squares import ArgumentFit
-from multiscale.fits.invariant_law import fit_invariant_law, fit_polyconvex_law, scales
+from multiscale.fits.convex_start import convex_start
+from multiscale.fits.invariant_law import fit_invariant_law, fit_polyconvex_law, random_start, scales
 from multiscale.fits.judgement import PoorFit, normalised_mse
 from multiscale.fits.orbit_law import TooFewStates
 from multiscale.laws.invariant_network import InvariantLaw
@@ -74,13 +75,42 @@ def test_jacobian(symmetry: MaterialSymmetry, kind: str) -> None:
     assert np.abs(J - np.stack(differences, 1)).max() < 1e-7 * np.abs(J).max()
 
 
+@pytest.mark.parametrize(
+    "symmetry", [ISOTROPIC, FIBRES, PointGroup.named("m-3m"), PointGroup.named("-3")], ids=lambda g: g.name
+)
+def test_convex_starts_are_near_the_data(symmetry: MaterialSymmetry) -> None:
+    data = sampled(NeoHooke(mu=1.0, lmbda=2.0), 0, 40, 0.1)
+    observations, s, K = scales(data, symmetry)
+    form = PolyconvexForm(data.deformation_gradient, symmetry, s)
+    problem = ArgumentFit(observations, form, 3, strain_scale=s, stiffness_scale=K, prior=3.0)
+    rng, count = np.random.default_rng(0), observations.count
+    x = convex_start(problem, form, rng)
+    # all that there is: the data are of the order of their standard error's inverse
+    whole = float(np.mean(problem.target**2))
+    assert problem.chi_square(x) < 0.2 * whole < problem.chi_square(random_start(problem, rng))
+    # columns are what a law of one neuron has
+    one = ArgumentFit(observations, form, 1, strain_scale=s, stiffness_scale=K, prior=3.0)
+    neuron = problem.split(x)[0][0]
+    alone = neuron[-1] ** 2 * problem.alone(neuron[:-2], neuron[-2])
+    residual = one.residual(np.concatenate([neuron, np.zeros(form.raw + 1)]))[: observations.count]
+    assert np.allclose(alone - problem.target.ravel(), residual, atol=1e-9 * np.sqrt(whole))
+
+
+def test_raw_parameters_of_tensors() -> None:
+    F = random_strains(0, 3)
+    for symmetry in (ISOTROPIC, FIBRES, PointGroup.named("m-3m")):
+        form = PolyconvexForm(F, symmetry, 0.1)
+        made = form.weights(np.random.default_rng(1).normal(size=form.raw))[0]
+        assert np.allclose(form.weights(form.raw_of(made, 1e-8))[0], made, atol=1e-12)
+
+
 def test_neo_hooke_is_found_again() -> None:
     material = NeoHooke(mu=1.0, lmbda=2.0)
     data, unseen = sampled(material, 0, 60, 0.2), sampled(material, 1, 100, 0.2)
     for fit in (fit_invariant_law, fit_polyconvex_law):
         law = fit(data, ISOTROPIC, neurons=2, starts=2)
-        # seeds 0 to 4: free 2.2e-7 each; convex 7.7e-8 to 2.4e-5, two starts not always finding the deepest minimum (9e-7 at this seed)
-        assert error_inside(law, unseen) < 5e-6
+        # seeds 0 to 4: free 2.2e-7 each; convex 1.0e-8 to 5.1e-8
+        assert error_inside(law, unseen) < 1e-6
         assert law.elastic_constants()[3, 3] == pytest.approx(1.0, rel=2e-3)
         assert law.elastic_constants()[0, 1] == pytest.approx(2.0, rel=5e-3)
 
@@ -90,11 +120,19 @@ def test_fibres_are_found_again() -> None:
     free = fit_invariant_law(data, FIBRES, neurons=4, starts=2)
     convex = fit_polyconvex_law(data, FIBRES, neurons=2, starts=2)
     # <I4 - 1>^3 has a third derivative that jumps where fibres slacken: softplus rounds it off, two neurons of the convex law more
-    # than four of the free one; seeds 0 to 4: free 2.2e-6 to 1.1e-5, convex 3.2e-4 (three) or 5e-3 (two: another minimum)
-    assert error_inside(free, unseen) < 1e-5 and error_inside(convex, unseen) < 2e-3
+    # than four of the free one; seeds 0 to 4: free 2.2e-6 to 1.1e-5, convex 4.0e-4 with eight starts each, with two one at 5e-3
+    assert error_inside(free, unseen) < 1e-5 and error_inside(convex, unseen) < 1e-3
     assert check_ellipticity(convex, states=100).smallest > 0.0
     again = fit_polyconvex_law(data, FIBRES, neurons=2, starts=2)
     assert np.array_equal(again.weights, convex.weights)
+
+
+@pytest.mark.slow
+def test_any_seed_of_a_polyconvex_fit() -> None:
+    """What a seed decides is small: fibres by six neurons 1.1e-5 to 4.4e-5 over seeds 0 to 4."""
+    data, unseen = fibre_data(0, 100), fibre_data(1, 100)
+    found = [error_inside(fit_polyconvex_law(data, FIBRES, starts=8, seed=seed), unseen) for seed in range(5)]
+    assert max(found) < 1e-4
 
 
 def test_too_few_states() -> None:
