@@ -21,5 +21,6 @@ def test_examples() -> None:
     assert answer.stable.all()
     assert answer.energy[0] > 0.0
     assert np.linalg.norm(answer.internal_displacement) > 0.0
+    assert names["error_bars"].interval(names["held_out"][0], coverage=0.9).forces.min() > 0.0
     force = np.sqrt(np.mean(np.concatenate([error.ravel() for error in names["found"]]) ** 2))
     assert 0.5 < force / names["expected"] < 2.0
