@@ -36,9 +36,9 @@ from multiscale.fits.observations import Observations
 from multiscale.fits.orbit_law import strain_size
 from multiscale.fits.orbit_least_squares import OrbitFit, random_neurons
 from multiscale.laws.fields import NoUncertainty
-from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.laws.reference_state import ReferenceState
 from multiscale.laws.strain import SHEAR_DOUBLING, green_lagrange, strain_tensor, stretch_of_log_strain
+from multiscale.laws.strain_potential import StrainPotential
 from multiscale.symmetry.point_group import PointGroup
 
 POOL: Final = 1024
@@ -117,7 +117,7 @@ def informative_design(states: int, max_strain: float, symmetry: PointGroup, see
     return np.asarray(F[np.concatenate([first, rest])[:states]])
 
 
-def next_states(law: OrbitLaw, candidates: Float[ndarray, "m 3 3"], count: int) -> Int[ndarray, "count"]:
+def next_states(law: StrainPotential, candidates: Float[ndarray, "m 3 3"], count: int) -> Int[ndarray, "count"]:
     """Indices of the `count` candidates F whose labels would make the law surest of the stress at all of them, the best first.
 
     Label them, join them to the data and fit again. Candidates fill the strains that the law is for, evenly (`strain_design`). The

@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fem.laws import NeoHooke
 from multiscale.data.dataset import StressStrainData
+from multiscale.fits.fit import Mode, fit
 from multiscale.fits.judgement import normalised_mse
 from multiscale.fits.orbit_law import fit_orbit_law
 from multiscale.laws.fields import NoUncertainty
 from multiscale.laws.orbit_network import OrbitLaw
 from multiscale.laws.strain import strain_tensor
 from multiscale.sampling.design import InvalidDesign, informative_design, next_states, strain_design
+from multiscale.symmetry.material_symmetry import InfiniteGroup
 from multiscale.symmetry.point_group import PointGroup
 
 from .random_laws import random_law, random_rotations
@@ -61,6 +64,15 @@ def test_the_gain_is_the_posterior_s(law: OrbitLaw) -> None:
         before = chosen[:taken]
         left = [variance([*before, k]) if k not in before else np.inf for k in range(24)]
         assert int(np.argmin(left)) == chosen[taken]
+
+
+@pytest.mark.parametrize("mode", ["free", "polyconvex"])
+def test_laws_of_other_kinds_choose_as_well(mode: Mode) -> None:
+    F, candidates = strain_design(40, 0.05, seed=0), strain_design(64, 0.1, seed=7)
+    data = StressStrainData(F, first_piola=NeoHooke(mu=1.0, lmbda=2.0).evaluate(F).first_piola)
+    law = fit(data, InfiniteGroup("isotropic"), mode=mode, neurons=2, starts=1)
+    bar = np.linalg.norm(law.stress_error(candidates), axis=(1, 2))
+    assert np.median(bar[next_states(law, candidates, 8)]) > 1.3 * np.median(bar)
 
 
 def test_refusals(law: OrbitLaw, cubic: PointGroup) -> None:
