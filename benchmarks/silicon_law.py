@@ -1,7 +1,9 @@
 """How well the default law of silicon is fitted from few states: Stillinger-Weber, |log-strain components| <= 6 %, 512 states held out.
 
 Five seeds, each of design and of fit. What multiscale.sample and multiscale.fit do by default, labels from the exact model of the tests;
-Sobol designs beside the chosen ones. Normalised mean square errors of stress and tangent, median and worst of the seeds.
+Sobol designs beside the chosen ones. Normalised mean square errors of stress and tangent, median and worst of the seeds; coverage is the
+share of the stress components at states of trust 1 that 90 % intervals hold. Ten seeds for 100 chosen states beside 200 of Sobol, which
+five hardly tell apart: how many of the ten the 100 win is `law_sw_stress_won_of_ten`.
 """
 
 import sys
@@ -33,6 +35,7 @@ from multiscale.trust.posterior import DEVIATIONS
 from tests.multiscale.stillinger_weber import silicon_data
 
 SEEDS: Final = range(5)
+COMPARED: Final = range(10)
 STRAIN: Final = 0.06
 CUBIC: Final = PointGroup.named("m-3m")
 
@@ -50,14 +53,18 @@ def measure() -> dict[str, float]:
         "100_chosen": chosen_hundred,
     }
     numbers: dict[str, float] = {}
+    found: dict[str, list[dict[str, float]]] = {}
     for name, data_of in cases.items():
-        rows = [judged(data_of(seed), seed, held_out) for seed in SEEDS]
+        seeds = COMPARED if name in ("200_sobol", "100_chosen") else SEEDS
+        found[name] = rows = [judged(data_of(seed), seed, held_out) for seed in seeds]
         for quantity in rows[0]:
             values = [row[quantity] for row in rows]
             numbers[f"law_sw_{quantity}_{name}"] = float(np.median(values))
             numbers[f"law_sw_{quantity}_{name}_worst"] = float(np.max(values))
             if "coverage" in quantity or "over_true" in quantity:
                 numbers[f"law_sw_{quantity}_{name}_least"] = float(np.min(values))
+    pairs = zip(found["100_chosen"], found["200_sobol"], strict=True)
+    numbers["law_sw_stress_won_of_ten"] = float(sum(a["stress_nmse"] < b["stress_nmse"] for a, b in pairs))
     many = admissible(strain_design(500, STRAIN, seed=0))
     for name, data in (("500", without_tangents(many)), ("500_with_tangents", many)):
         numbers |= {f"law_sw_{quantity}_{name}": value for quantity, value in judged(data, 0, held_out).items()}
@@ -84,7 +91,7 @@ def judged(data: StressStrainData, seed: int, held_out: StressStrainData) -> dic
         "tangent_nmse": normalised_mse(response.tangent, held_out.labels("tangent")),
         "stress_nmse_inside": true_inside,
         "expected_over_true": expected.inside / true_inside,
-        "coverage": float(np.mean(missed < DEVIATIONS * law.stress_error(F))),
+        "coverage": float(np.mean((missed < DEVIATIONS * law.stress_error(F))[inside])),
         "outside": float(np.mean(~inside)),
         "constants_relative_error": float(np.abs(law.elastic_constants() - atoms).max() / atoms[3, 3]),
         "fit_cpu_s": seconds,
