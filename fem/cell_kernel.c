@@ -1,7 +1,7 @@
 /* Nodal forces and stiffness of one cell under a law, as dolfinx asks for them (fem/cell_kernel.py says what is computed).
  *
- * Before this text come, by name, the numbers of the element: DIM, POINTS, NODES, GEOMETRY_NODES, ORIENTED, AFFINE, LANES, PADDED (nodes
- * rounded up to whole vectors) and its tables, WEIGHTS, GRADIENTS (d phi_b / d xi_k, zero in the padding) and GEOMETRY.
+ * Before this text come, by name, the numbers of the element: DIM, POINTS, NODES, GEOMETRY_NODES, ORIENTED, AFFINE, CELLS (of a block), LANES, PADDED
+ * (nodes rounded up to whole vectors), INTEGER (of PETSc) and its tables, WEIGHTS, GRADIENTS (d phi_b / d xi_k, zero in the padding) and GEOMETRY.
  *
  * w holds of each cell: u, X, the orientation R where there is one, the number of its law, and how many cells of the same law follow in w
  * (this one included). dolfinx asks for one cell after another: a law, which is quick with some thirty points together, is asked for a
@@ -23,7 +23,6 @@ enum {
     TURN = SIZE + GEOMETRY_NODES * DIM,
     NUMBER = TURN + 9 * ORIENTED,
     STRIDE = NUMBER + 2,
-    CELLS = POINTS >= 32 ? 1 : 32 / POINTS,
     VECTORS = PADDED / LANES,
     TILE = 4
 };
@@ -88,8 +87,7 @@ static void gradients(const double *w, vd (*G)[VECTORS], double *measure)
 /* F R = R + sum_b u_b (x) dN_b/dX: with an orientation, what the law sees (fem/orientation.py). */
 static void deform(const double *w, const vd (*G)[VECTORS], double (*F)[9])
 {
-    vd u[DIM][VECTORS];
-    memset(u, 0, sizeof u);
+    vd u[DIM][VECTORS] = {{{0.0}}};
     for (int b = 0; b < NODES; ++b)
         for (int i = 0; i < DIM; ++i) u[i][b / LANES][b % LANES] = w[b * DIM + i];
     for (int q = 0; q < POINTS; ++q) {
@@ -103,7 +101,22 @@ static void deform(const double *w, const vd (*G)[VECTORS], double (*F)[9])
     }
 }
 
-/* The block that holds the cell at w, and its place there. */
+/* Ask the law for a block of cells: the first `cells` at w. */
+static void ask(block *own, int64_t cells, const double *w, const double *c, int tangent)
+{
+    own->first = w, own->form = c[1], own->cells = cells;
+    memcpy(own->w, w, (size_t)cells * sizeof own->w[0]);
+    for (int64_t cell = 0; cell < cells; ++cell) {
+        gradients(own->w[cell], own->G[cell], own->measure[cell]);
+        deform(own->w[cell], (const vd(*)[VECTORS])own->G[cell], own->F[cell]);
+    }
+    const double *law = c + 2 + 2 * (int)w[NUMBER];
+    own->refused = ((law_function *)address(law[0]))(cells * POINTS, &own->F[0][0][0], NULL, address(law[1]),
+                                                     tangent ? NULL : &own->W[0][0], tangent ? NULL : &own->P[0][0][0],
+                                                     tangent ? &own->A[0][0][0] : NULL, NULL);
+}
+
+/* The place of the cell at w in the block, which is made anew where it is not there. */
 static int placed(block *own, const double *w, const double *c, int tangent)
 {
     const int64_t known = own->first == NULL ? -1 : (w - own->first) / STRIDE;
@@ -111,16 +124,7 @@ static int placed(block *own, const double *w, const double *c, int tangent)
         memcmp(own->w[known], w, sizeof own->w[0]) == 0)
         return (int)known;
     const double left = w[NUMBER + 1];
-    own->first = w, own->form = c[1], own->cells = left < CELLS ? (int64_t)left : CELLS;
-    memcpy(own->w, w, (size_t)own->cells * sizeof own->w[0]);
-    for (int64_t cell = 0; cell < own->cells; ++cell) {
-        gradients(own->w[cell], own->G[cell], own->measure[cell]);
-        deform(own->w[cell], (const vd(*)[VECTORS])own->G[cell], own->F[cell]);
-    }
-    const double *law = c + 2 + 2 * (int)w[NUMBER];
-    own->refused = ((law_function *)address(law[0]))(own->cells * POINTS, &own->F[0][0][0], NULL, address(law[1]),
-                                                     tangent ? NULL : &own->W[0][0], tangent ? NULL : &own->P[0][0][0],
-                                                     tangent ? &own->A[0][0][0] : NULL, NULL);
+    ask(own, left < CELLS ? (int64_t)left : CELLS, w, c, tangent);
     return 0;
 }
 
@@ -138,16 +142,21 @@ static void tell(report *told, int trouble, const block *own, int cell, int poin
     told->det = F[0] * (F[4] * F[8] - F[5] * F[7]) - F[1] * (F[3] * F[8] - F[5] * F[6]) + F[2] * (F[3] * F[7] - F[4] * F[6]);
 }
 
+/* Tell Python that the law refused a point of the block, if it did. */
+static int refused(const block *own, report *told)
+{
+    if (own->refused == -1) return 0;
+    const int point = own->refused < 0 ? 0 : (int)own->refused;
+    tell(told, REFUSED, own, point / POINTS, point % POINTS);
+    return 1;
+}
+
 void nodal_forces(double *f, const double *w, const double *c, const double *x, const int *entity, const uint8_t *permutation, void *data)
 {
     static _Thread_local block own;
     report *told = address(c[0]);
     const int cell = placed(&own, w, c, 0);
-    if (own.refused != -1) {
-        const int point = own.refused < 0 ? 0 : (int)own.refused;
-        tell(told, REFUSED, &own, point / POINTS, point % POINTS);
-        return;
-    }
+    if (refused(&own, told)) return;
     vd force[DIM][VECTORS] = {{{0.0}}};
     for (int q = 0; q < POINTS; ++q) {
         const double dV = own.measure[cell][q], *P = own.P[cell][q];
@@ -164,24 +173,17 @@ void nodal_forces(double *f, const double *w, const double *c, const double *x, 
         for (int i = 0; i < DIM; ++i) f[b * DIM + i] += force[i][b / LANES][b % LANES];
 }
 
-void stiffness(double *K, const double *w, const double *c, const double *x, const int *entity, const uint8_t *permutation, void *data)
+/* Add the stiffness of a cell of the block to K. */
+static void integrate(double *K, const block *own, int cell, report *told)
 {
-    static _Thread_local block own;
-    report *told = address(c[0]);
-    const int cell = placed(&own, w, c, 1);
-    if (own.refused != -1) {
-        const int point = own.refused < 0 ? 0 : (int)own.refused;
-        tell(told, REFUSED, &own, point / POINTS, point % POINTS);
-        return;
-    }
-    const vd(*G)[VECTORS] = (const vd(*)[VECTORS])own.G[cell];
+    const vd(*G)[VECTORS] = (const vd(*)[VECTORS])own->G[cell];
     double size = 0.0;
     for (int i = 0; i < DIM; ++i)
         for (int j = i; j < DIM; ++j) {
             vd M[ROWS][VECTORS];  /* A_iJjL dN_b/dX_L dV, so that K_aibj = sum_qJ dN_a/dX_J M_qJb */
             for (int q = 0; q < POINTS; ++q)
                 for (int k = 0; k < DIM; ++k) {
-                    const double *A = own.A[cell][q] + 9 * (3 * i + k) + 3 * j, dV = own.measure[cell][q];
+                    const double *A = own->A[cell][q] + 9 * (3 * i + k) + 3 * j, dV = own->measure[cell][q];
                     for (int v = 0; v < VECTORS; ++v) {
                         vd sum = {0.0};
                         for (int l = 0; l < DIM; ++l) sum += dV * A[l] * G[q * DIM + l][v];
@@ -205,5 +207,55 @@ void stiffness(double *K, const double *w, const double *c, const double *x, con
                     }
             }
         }
-    if (!isfinite(size)) tell(told, NO_TANGENT, &own, cell, 0);
+    if (!isfinite(size)) tell(told, NO_TANGENT, own, cell, 0);
+}
+
+void stiffness(double *K, const double *w, const double *c, const double *x, const int *entity, const uint8_t *permutation, void *data)
+{
+    static _Thread_local block own;
+    report *told = address(c[0]);
+    const int cell = placed(&own, w, c, 1);
+    if (!refused(&own, told)) integrate(K, &own, cell, told);
+}
+
+/* Where in its row of a CSR matrix the columns of each node begin, for each pair of nodes of a cell; -1: they have no place. */
+void locate(int64_t cells, const int32_t *nodes, const INTEGER *rows, const INTEGER *columns, int32_t *places)
+{
+    for (int64_t pair = 0; pair < cells * NODES * NODES; ++pair) {
+        const int32_t *own = nodes + pair / (NODES * NODES) * NODES;
+        const INTEGER row = DIM * own[pair / NODES % NODES], column = DIM * own[pair % NODES];
+        INTEGER low = 0, high = (rows[row + 1] - rows[row]) / DIM;
+        while (low < high) {
+            const INTEGER middle = (low + high) / 2;
+            if (columns[rows[row] + DIM * middle] < column) low = middle + 1;
+            else high = middle;
+        }
+        const int found = rows[row] + DIM * low < rows[row + 1] && columns[rows[row] + DIM * low] == column;
+        places[pair] = found ? (int32_t)(DIM * low) : -1;
+    }
+}
+
+/* Add the stiffness of cells to the values of a CSR matrix, save rows and columns of unknowns that are held. */
+void add_stiffness(double *values, int64_t cells, const double *w, const double *c, const int32_t *nodes, const INTEGER *rows,
+                   const int32_t *places, const uint8_t *held)
+{
+    static _Thread_local block own;
+    static _Thread_local double K[SIZE][SIZE];
+    report *told = address(c[0]);
+    for (int64_t begin = 0; begin < cells; begin += CELLS) {
+        ask(&own, cells - begin < CELLS ? cells - begin : CELLS, w + begin * STRIDE, c, 1);
+        if (refused(&own, told)) return;
+        for (int cell = 0; cell < own.cells; ++cell, nodes += NODES, places += NODES * NODES) {
+            memset(K, 0, sizeof K);
+            integrate(&K[0][0], &own, cell, told);
+            for (int a = 0; a < NODES; ++a)
+                for (int i = 0; i < DIM; ++i) {
+                    if (held[DIM * nodes[a] + i]) continue;
+                    double *row = values + rows[DIM * nodes[a] + i];
+                    for (int b = 0; b < NODES; ++b)
+                        for (int j = 0; j < DIM; ++j)
+                            row[places[a * NODES + b] + j] += held[DIM * nodes[b] + j] ? 0.0 : K[DIM * a + i][DIM * b + j];
+                }
+        }
+    }
 }

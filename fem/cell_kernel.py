@@ -14,6 +14,7 @@ it saves writing and reading 99 numbers a point; `benchmarks/newton.py` says wha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -21,20 +22,30 @@ from typing import Any, Final
 from mpi4py import MPI  # isort: skip  # noqa: F401
 
 import basix.ufl
+import dolfinx
+import dolfinx.fem.petsc as petsc_fem
 import numpy as np
 from dolfinx import fem as dfem
 from jaxtyping import Float, Int
 from petsc4py import PETSc
 
 from fem.c_function import CFunction, NoCFunction
-from fem.compiled_kernel import address, compiled
+from fem.compiled_kernel import ARGUMENTS, address, compiled
 from fem.constitution import Constitution
+from fem.insertion import Insertion, is_inside
 from fem.law import Law
 from fem.point_arrays import near
 from fem.quadrature import Quadrature
 
 _SOURCE: Final = Path(__file__).with_name("cell_kernel.c")
-_KERNELS: Final = ("nodal_forces", "stiffness")
+_INTEGER: Final = f"{np.dtype(PETSc.IntType).name}_t"
+_DECLARATIONS: Final = f"""
+void nodal_forces{ARGUMENTS};
+void stiffness{ARGUMENTS};
+void locate(int64_t cells, const int32_t* nodes, const {_INTEGER}* rows, const {_INTEGER}* columns, int32_t* places);
+void add_stiffness(double* values, int64_t cells, const double* w, const double* c, const int32_t* nodes, const {_INTEGER}* rows,
+                   const int32_t* places, const uint8_t* held);
+"""
 _TROUBLES: Final = ("", "refused", "energy", "first_piola", "tangent")
 _NUMBERS = count(1)
 
@@ -82,19 +93,20 @@ class CellKernel:
         self._functions, self._laws = functions, laws  # they own the parameters
         self._report = np.zeros(6)
         self._energy = 0.0
-        runs, order = _runs(laws.law_of_cell)
+        inside = is_inside(space, len(laws.law_of_cell))
+        runs, order = _runs(laws.law_of_cell, inside)
+        self._inside = [cells[inside[cells]] for cells in order]
         fields = [displacement, position]
         if laws.orientation is not None:
             fields.append(_cellwise(domain, laws.orientation.reshape(-1, 9)))
         fields.append(_cellwise(domain, runs))
         addresses = [float(n) for f in functions for n in (f.address, f.parameters_address)]
         constants = dfem.Constant(domain, np.array([float(self._report.ctypes.data), next(_NUMBERS), *addresses]))
-        module = compiled(
-            domain.comm, "cell_kernel", _source(space, quadrature, oriented=laws.orientation is not None), _KERNELS
-        )
+        source = _source(space, quadrature, oriented=laws.orientation is not None)
+        module = self._module = compiled(domain.comm, "cell_kernel", source, _DECLARATIONS)
         active = np.arange(len(fields), dtype=np.int8)
 
-        def form(rank: int, kernel: str) -> dfem.Form:
+        def form(rank: int, kernel: str, order: list[np.ndarray]) -> dfem.Form:
             integrals = [(number, address(module, kernel), cells, active) for number, cells in enumerate(order)]
             cpp = dfem.form_cpp_class(np.float64)(
                 [space._cpp_object] * rank,
@@ -107,7 +119,10 @@ class CellKernel:
             )
             return dfem.Form(cpp, module=module)
 
-        self.forces, self.tangents = form(1, "nodal_forces"), [form(2, "stiffness")]
+        self.forces, self.tangents = form(1, "nodal_forces", order), [form(2, "stiffness", order)]
+        self._edge = form(2, "stiffness", [cells[~inside[cells]] for cells in order])
+        self._space = space
+        self._insertion: tuple[int, Insertion] | None = None
 
     def evaluate(self) -> str:
         """Assemble the forces of this rank's cells at the present displacement; why it is rejected, "" if it is not."""
@@ -123,6 +138,19 @@ class CellKernel:
         """Add the nodal forces stored last; ghosts keep theirs."""
         with f.localForm() as local:
             local.array_w += self._forces.array
+
+    def add_stiffness(self, matrix: PETSc.Mat, conditions: Sequence[dfem.DirichletBC]) -> None:
+        """Add K at the present displacement; rows and columns of what is prescribed are the identity's."""
+        edge = self.tangents[0]
+        if matrix.assembled and matrix.getType() in ("seqaij", "mpiaij"):  # a new matrix has no columns yet
+            edge = self._edge
+            if self._insertion is None or self._insertion[0] != matrix.handle:
+                self._insertion = matrix.handle, Insertion(self._module, self._space, matrix, self._inside)
+            packed = dolfinx.cpp.fem.pack_coefficients(self.tangents[0]._cpp_object)
+            constants = dolfinx.cpp.fem.pack_constants(self.tangents[0]._cpp_object)
+            self._insertion[1].add(matrix, list(packed.values()), constants, conditions)
+        petsc_fem.assemble_matrix(matrix, edge, conditions, diag=1.0)
+        matrix.assemble()
 
     def objection(self) -> str:
         """What was wrong in the assembly of forces or stiffness since `evaluate` began."""
@@ -144,12 +172,16 @@ class CellKernel:
         return float(np.max(np.abs(np.asarray(A)), initial=0.0))
 
 
-def _runs(law_of_cell: Int[np.ndarray, " cells"]) -> tuple[Float[np.ndarray, "cells 2"], list[np.ndarray]]:
-    """Of each cell the number of its law and how many cells of that law follow, itself included; and the cells of each law."""
+def _runs(
+    law_of_cell: Int[np.ndarray, " cells"], inside: np.ndarray
+) -> tuple[Float[np.ndarray, "cells 2"], list[np.ndarray]]:
+    """Of each cell the number of its law and how many cells of that law follow, itself included; and the cells of each law, those inside
+    this rank's part of the mesh first."""
     runs = np.zeros((len(law_of_cell), 2))
     order = []
     for number in range(int(law_of_cell.max(initial=0)) + 1):
         cells = np.flatnonzero(law_of_cell == number).astype(np.int32)
+        cells = np.concatenate([cells[inside[cells]], cells[~inside[cells]]])
         runs[cells, 0], runs[cells, 1] = number, np.arange(len(cells), 0, -1)
         order.append(cells)
     return runs, order
@@ -183,8 +215,10 @@ def _source(space: dfem.FunctionSpace, quadrature: Quadrature, *, oriented: bool
         "GEOMETRY_NODES": geometry.shape[-1],
         "ORIENTED": int(oriented),
         "AFFINE": int(np.allclose(slopes, slopes[0], rtol=0.0, atol=1e-14)),
+        "CELLS": _block(len(quadrature.points)),
         "LANES": lanes,
         "PADDED": padded,
+        "INTEGER": _INTEGER,
     }
     tables = {
         "WEIGHTS": quadrature.rule_weights,
@@ -201,6 +235,11 @@ def _source(space: dfem.FunctionSpace, quadrature: Quadrature, *, oriented: bool
             _SOURCE.read_text(),
         ]
     )
+
+
+def _block(points: int) -> int:
+    """Cells for which a law is asked at once: some thirty points or more, and few short of a multiple of eight, which laws like."""
+    return next(n for n in count(-(-32 // points)) if -n * points % 8 <= 0.05 * n * points)
 
 
 def _table(name: str, kind: str, values: Float[np.ndarray, "..."]) -> str:

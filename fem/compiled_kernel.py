@@ -14,23 +14,23 @@ from dolfinx import jit
 
 FLAGS: Final = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-Wno-psabi")
 
-_ARGUMENTS: Final = "(double* A, const double* w, const double* c, const double* x, const int* entity, const uint8_t* permutation, void* data)"
+ARGUMENTS: Final = "(double* A, const double* w, const double* c, const double* x, const int* entity, const uint8_t* permutation, void* data)"
 
 
 @jit.mpi_jit_decorator  # type: ignore[untyped-decorator]
-def compiled(name: str, source: str, kernels: tuple[str, ...]) -> Any:
-    """The module of a C source that defines these kernels with UFCx' arguments. Collective: give the communicator first.
+def compiled(name: str, source: str, declarations: str) -> Any:
+    """The module of a C source with the functions declared. Collective: give the communicator first.
 
     The communicator's first rank compiles where the cache lacks it, the others load what it made.
     """
     options = jit.get_options()
-    named = f"atomlaw_{name}_" + hashlib.sha256((source + " ".join(FLAGS)).encode()).hexdigest()[:16]
+    named = f"atomlaw_{name}_" + hashlib.sha256((source + declarations + " ".join(FLAGS)).encode()).hexdigest()[:16]
     folder = Path(options["cache_dir"])
     folder.mkdir(parents=True, exist_ok=True)
     found = sorted(folder.glob(f"{named}.*.so"))
     if not found:
         ffi = cffi.FFI()
-        ffi.cdef("".join(f"void {kernel}{_ARGUMENTS};" for kernel in kernels))
+        ffi.cdef(declarations)
         ffi.set_source(named, source, extra_compile_args=list(FLAGS))
         found = [Path(ffi.compile(tmpdir=str(folder)))]
     spec = importlib.util.spec_from_file_location(named, found[0])

@@ -7,6 +7,7 @@ response, or every rank knows that this displacement is rejected, or every rank 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from mpi4py import MPI  # isort: skip
@@ -47,6 +48,9 @@ class Evaluation(Protocol):
 
     def add_forces(self, f: PETSc.Vec) -> None:
         """Add the nodal forces stored last; ghosts keep theirs."""
+
+    def add_stiffness(self, matrix: PETSc.Mat, conditions: Sequence[dfem.DirichletBC]) -> None:
+        """Add K of what was stored last, assembled; rows and columns of what is prescribed are the identity's."""
 
     def objection(self) -> str:
         """Why the stiffness assembled last is of no use, "" if it is."""
@@ -136,6 +140,10 @@ class Material:
             local.set(0.0)
         self._evaluation.add_forces(f)
         add_ghosts(f)
+
+    def add_stiffness(self, matrix: PETSc.Mat, conditions: Sequence[dfem.DirichletBC]) -> None:
+        """Add K at the last successful update; rows and columns of what is prescribed are the identity's. Collective."""
+        self._evaluation.add_stiffness(matrix, conditions)
 
     def objection(self) -> str:
         """Of the law to the stiffness assembled last, "" if it has none; the same on all ranks. Collective."""

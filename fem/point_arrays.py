@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mpi4py import MPI  # isort: skip  # noqa: F401
@@ -116,6 +116,12 @@ class PointArrays:
     def add_forces(self, f: PETSc.Vec) -> None:
         """Add the nodal forces of what was stored last; ghosts keep theirs."""
         petsc_fem.assemble_vector(f, self.forces)
+
+    def add_stiffness(self, matrix: PETSc.Mat, conditions: Sequence[dfem.DirichletBC]) -> None:
+        """Add K of what was stored last; rows and columns of what is prescribed are the identity's."""
+        for form in self.tangents:
+            petsc_fem.assemble_matrix(matrix, form, conditions, diag=1.0)
+            matrix.assemble()  # PETSc drops what is added after the ones of prescribed rows were inserted
 
     def objection(self) -> str:
         """Why the stiffness assembled last is of no use: never, it is looked at by `evaluate`."""

@@ -116,9 +116,10 @@ class Residual:
         self._ask_law(x)
         start = time.perf_counter()
         self.matrix.zeroEntries()
-        for form in self._tangents:
-            petsc_fem.assemble_matrix(self.matrix, form, self._supports.conditions, diag=1.0)
-            self.matrix.assemble()  # PETSc drops what is added after the ones of prescribed rows were inserted
+        self.material.add_stiffness(self.matrix, self._supports.conditions)
+        if self.loads.tangent is not None:
+            petsc_fem.assemble_matrix(self.matrix, self.loads.tangent, self._supports.conditions, diag=1.0)
+            self.matrix.assemble()
         self.useless = self.material.objection()
         if self.useless:
             self.objection = self.useless
