@@ -94,6 +94,7 @@ def trace_path(
             attempt, u, s = _correct(equilibrium, metric, u0, s0, part * t, part, length)
             if attempt.converged:
                 break
+            equilibrium.forget()
             length *= 0.5
             if length < shortest:
                 equilibrium.look(u0, s0)

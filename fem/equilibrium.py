@@ -16,10 +16,11 @@ import numpy as np
 from jaxtyping import Float
 from petsc4py import PETSc
 
-from fem.law_check import InconsistentLaw, SlowNewton, law_errors, lost_its_order
+from fem.law_check import Suspicion, lost_its_order
 from fem.line_search import ANY_STEP, Trial, step_length
 from fem.linear_solver import solver_options
 from fem.loads import Load
+from fem.merit import Merit
 from fem.residual import Residual
 from fem.supports import Supports
 from fem.weak_form import WeakForm
@@ -110,7 +111,10 @@ class Equilibrium:
         self._tolerance = tolerance
         self._vectors = [self.residual.vector() for _ in range(4)]
         self._f, self._x, self._x_trial, self._f_trial = self._vectors
-        self._stuck = self._stagnated = self._descending = self._law_checked = False
+        self._mean_volume = weak.mean_volume
+        self._merit = Merit(self.residual, weak.mean_volume)
+        self._suspicion = Suspicion(self.residual.material, self._comm)
+        self._stuck = self._stagnated = self._descending = False
         self._residuals: list[float] = []
         space, symmetric = self.residual.displacement.function_space, self.residual.loads.conservative
         defaults = {**NEWTON, **solver_options(space, symmetric=symmetric, mixed=weak.formulation == "mixed")}
@@ -149,8 +153,11 @@ class Equilibrium:
         if not converged:
             name += f", |R| {left} of the nodal forces, tolerance {self._tolerance:.1e}"
             name += f" ({self.residual.objection})" if self.residual.objection else ""
-        if not self._stagnated and (not converged or lost_its_order(self._residuals, scale)):
-            self._suspect_law(converged)
+        badly = not converged or lost_its_order(self._residuals, scale)
+        if badly and not (self._stagnated or self.residual.objection):
+            self._suspicion.look(converged)
+        if not converged:
+            self.forget()
         if converged and self._stagnated and self._comm.rank == 0:
             warnings.warn(
                 f"|R| stagnates at {left} of the nodal forces, tolerance {self._tolerance:.1e}: taken as converged, the "
@@ -199,7 +206,7 @@ class Equilibrium:
 
     def relinearise(self) -> None:
         """Have the K of the present displacement for `inverse` and `apply`. Collective."""
-        self.residual.linearise(self._x)
+        self._linearise(self._x)
         self._snes.getKSP().setOperators(self.residual.matrix)
 
     def potential(self) -> float:
@@ -219,6 +226,11 @@ class Equilibrium:
         self.residual.matrix.mult(self._f_trial, self._x_trial)
         return np.array(self._x_trial.array_r)
 
+    def forget(self) -> None:
+        """The body is put back to another state: what the last step expected of it means nothing there."""
+        if self._mean_volume is not None:
+            self._mean_volume.forget()
+
     @property
     def has_factors(self) -> bool:
         """Whether K^-1 costs next to nothing after a Newton step."""
@@ -237,26 +249,10 @@ class Equilibrium:
         for thing in (self._snes, self.residual, *self._vectors):
             thing.destroy()
 
-    def _suspect_law(self, converged: bool) -> None:
-        """Once, and only when Newton does badly: compare the law with differences where the body is now. Collective."""
-        if self._law_checked or self.residual.objection:
-            return
-        self._law_checked = True
-        complaint = ""
-        try:
-            material = self.residual.material
-            errors = law_errors(
-                lambda F, tangent: material.respond(F, tangent=tangent), material.deformation_gradient()
-            )
-            complaint = "" if errors.noise else errors.complaint
-        except Exception:
-            # it could be asked where the body is, but not beside: no verdict, and this rank must not leave the others waiting
-            complaint = ""
-        complaint = next((c for c in self._comm.allgather(complaint) if c), "")
-        if complaint and not converged:
-            raise InconsistentLaw(f"Newton failed, and {complaint}")
-        if complaint and self._comm.rank == 0:
-            warnings.warn(f"Newton converged slowly: {complaint}", SlowNewton, stacklevel=3)
+    def _linearise(self, x: PETSc.Vec) -> None:
+        self.residual.linearise(x)
+        if self._mean_volume is not None:
+            self._mean_volume.set_out()
 
     def _lost_definiteness(self) -> bool:
         """Whether conjugate gradients met a tangent which is not positive definite."""
@@ -268,7 +264,7 @@ class Equilibrium:
     def _create_snes(self, prefix: str, options: Mapping[str, object]) -> PETSc.SNES:
         snes = PETSc.SNES().create(self._comm)
         snes.setFunction(lambda _, x, f: self.residual.evaluate(x, f), self._f)
-        snes.setJacobian(lambda _, x, *matrices: self.residual.linearise(x), self.residual.matrix)
+        snes.setJacobian(lambda _, x, *matrices: self._linearise(x), self.residual.matrix)
         snes.setConvergenceTest(self._test_convergence)
         snes.setLineSearchPreCheck(self._shorten_step)
         snes.setOptionsPrefix(prefix)
@@ -290,7 +286,7 @@ class Equilibrium:
         residual: Any = self._snes.getFunction()[0]
         supported = self.residual.supported
         self.residual.loads.freeze()
-        start = self._trial(x, residual.norm())
+        start = self._merit.at(x, residual.norm())
         slope = -residual.dot(step) if supported else ANY_STEP
         if self._descending and slope > 0.0:
             step.scale(-1.0)
@@ -298,17 +294,11 @@ class Equilibrium:
 
         def trial(part: float) -> Trial:
             self._x_trial.waxpy(-part, step, x)
-            return self._trial(self._x_trial, self.residual.evaluate(self._x_trial, self._f_trial))
+            return self._merit.at(self._x_trial, self.residual.evaluate(self._x_trial, self._f_trial))
 
         part = step_length(start, slope, trial)
         self._stuck = part == 0.0
         step.scale(part)
-
-    def _trial(self, x: PETSc.Vec, norm: float) -> Trial:
-        if not np.isfinite(norm):
-            return Trial(np.nan, np.nan, np.nan)
-        potential, size = self.residual.potential(x)
-        return Trial(potential, size, norm)
 
     def _balanced(self, norm: float) -> bool:
         """Whether |R| is as good as zero."""

@@ -10,14 +10,21 @@ for random directions D with |D| = 1.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from fem.law import Law, Response, check_response
+
+if TYPE_CHECKING:  # check_law needs numpy only
+    from mpi4py import MPI
+
+    from fem.material import Material
 
 # Truncation is 1e-8 times third derivatives; noise of 1e-8 in the law's answers makes 1e-5. A mistake is far larger.
 _STEP = 1e-4
@@ -128,6 +135,43 @@ def lost_its_order(residuals: Sequence[float], nodal_force: float) -> bool:
     """Whether residuals next to equilibrium, which should fall to the square, fall in proportion: by less than a hundredfold each."""
     tail = [r for r in residuals if r <= 1e-3 * nodal_force]
     return len(tail) >= 4 and all(after > 1e-2 * before for before, after in pairwise(tail[-4:]))
+
+
+class Suspicion:
+    """Compares a body's laws with differences where the body is, once and only when Newton does badly.
+
+    Args:
+        material: the laws at the points.
+        comm: of its ranks.
+    """
+
+    def __init__(self, material: Material, comm: MPI.Intracomm) -> None:
+        self._material, self._comm = material, comm
+        self._looked = False
+
+    def look(self, converged: bool) -> None:
+        """Collective.
+
+        Raises:
+            InconsistentLaw: Newton failed, and no wonder. Had it converged, SlowNewton warns.
+        """
+        if self._looked:
+            return
+        self._looked = True
+        complaint = ""
+        try:
+            errors = law_errors(
+                lambda F, tangent: self._material.respond(F, tangent=tangent), self._material.deformation_gradient()
+            )
+            complaint = "" if errors.noise else errors.complaint
+        except Exception:
+            # it could be asked where the body is, but not beside: no verdict, and this rank must not leave the others waiting
+            complaint = ""
+        complaint = next((c for c in self._comm.allgather(complaint) if c), "")
+        if complaint and not converged:
+            raise InconsistentLaw(f"Newton failed, and {complaint}")
+        if complaint and self._comm.rank == 0:
+            warnings.warn(f"Newton converged slowly: {complaint}", SlowNewton, stacklevel=4)
 
 
 def _ratio(difference: Float[np.ndarray, " *shape"], size: float) -> float:

@@ -17,8 +17,23 @@ pi = P~ : F~, a = A~ : F, f = F : A~ : F,
     sum_a (c_a g_a^T + g_a c_a^T),    c_a[v] = int phi_a J G : grad v dV,    g_a[v] = int phi_a X : grad v dV + 1/2 sum_b H_ab c_b[v],
     X = s^2/(3 J~) (a - f/3 G) + (s P~ - pi/3 G)/(3 J~),    H_ab = int phi_a phi_b (s^2 f - 2 pi)/(9 J~^2) dV,
 
-phi_a an orthonormal basis of the polynomials. Degrees: s = k - 1 in quadrilaterals and hexahedra, k - 2 in triangles and
-tetrahedra of degree k: Q1-P0, Q2-P1, Q3-P2, P2-P0, P3-P1. Simplices of degree 1 lock with any pressure and are refused.
+phi_a an orthonormal basis of the polynomials.
+
+Newton's method. After a step from u0 the volume ratio is off by the square of the step, and p = Pi dW/dJ~ by the bulk modulus times that:
+a tangent with such a p is useless, and a potential with that energy forbids the step. Newton's method on u and p together has neither
+problem. Its residual is the same, as p enters linearly, and so is its tangent but for the p in A_loc, which is the one that the step
+expects,
+
+    p^ = p(u0) + sum_a phi_a (g_a + 1/2 sum_b H_ab c_b)[u - u0],    J^ = J~(u0) + sum_a phi_a c_a[u - u0]
+
+(Magisano, Leonetti and Garcea 2017 do so with stresses at points). How good a step is, the Lagrangian says at what it expects,
+
+    L(u) = int W((J^ / J)^(1/3) F) + p^ (J - J^) dV,
+
+which has the value and slope of E at u0, and the curvature of that tangent along the step.
+
+Degrees: s = k - 1 in quadrilaterals and hexahedra, k - 2 in triangles and tetrahedra of degree k: Q1-P0, Q2-P1, Q3-P2, P2-P0, P3-P1.
+Simplices of degree 1 lock with any pressure and are refused.
 """
 
 from __future__ import annotations
@@ -42,13 +57,32 @@ from fem.quadrature import Quadrature
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """p and J~ to first order about a displacement; active components at the points, coefficients of phi_a in the cells.
+
+    Attributes:
+        F: the deformation gradients there.
+        ratio, pressure: J~ - 1 and p there.
+        volumetric, coupled: J G and X.
+        bend: H_ab.
+    """
+
+    F: Float[np.ndarray, "n m"]
+    ratio: Float[np.ndarray, "cells s"]
+    pressure: Float[np.ndarray, "cells s"]
+    volumetric: Float[np.ndarray, "n m"]
+    coupled: Float[np.ndarray, "n m"]
+    bend: Float[np.ndarray, "cells s s"]
+
+
+@dataclass(frozen=True)
 class Averaged:
     """What the cells answer at a displacement.
 
     Attributes:
         F: the deformation gradients F~ that the law saw.
         response: the law's there.
-        first_piola, tangent: P_eff and A_loc, active components.
+        first_piola, tangent: P_eff, and A_loc with the pressure p^ that was expected, active components.
         volumetric, coupled: c_a and g_a of each cell, by unknown of the cell.
     """
 
@@ -76,7 +110,7 @@ def volume_degree(cell: str, degree: int) -> int:
 
 
 class MeanVolume:
-    """The eliminated fields J~ and p of the cells of this rank.
+    """The eliminated fields J~ and p of the cells of this rank, and what Newton's step expects of them.
 
     Args:
         constitution: the laws.
@@ -108,6 +142,8 @@ class MeanVolume:
         # d xi_j / d X_J, compiled here because compiling is collective
         self._inverse_jacobian = quadrature.evaluate(quadrature.expression(ufl.JacobianInverse(domain)))
         self._radius = quadrature.coordinates()[:, 0]
+        self._expected: Expectation | None = None
+        self._last: tuple[Float[np.ndarray, "n 3 3"], float, Expectation] | None = None
 
     @property
     def rank(self) -> int:
@@ -139,25 +175,62 @@ class MeanVolume:
         f = np.einsum("niJ,niJ->n", F, a_full)
         a = kind.active(a_full)
         work = np.einsum("niJ,niJ->n", response.first_piola, seen)
-        slope = work / (3.0 * ratio)
-        p = self._project(slope)
+        pressure = self._coefficients(work / (3.0 * ratio))
+        p, p_expected = self._field(pressure), self._field(self._foreseen(kind.active(F), pressure)[1])
 
         isochoric = s[:, None] * P - (work / 3.0)[:, None] * G
-        pressure = p * J
         tangent = kind.active_tangent(A) * (s * s)[:, None, None]
         half = -(s * s / 3.0)[:, None] * a - (s / 3.0)[:, None] * P
         dyad = half[:, :, None] * G[:, None, :]
         tangent += dyad + dyad.transpose(0, 2, 1)
-        tangent += ((s * s * f + work) / 9.0 + pressure)[:, None, None] * (G[:, :, None] * G[:, None, :])
+        tangent += ((s * s * f + work) / 9.0 + p_expected * J)[:, None, None] * (G[:, :, None] * G[:, None, :])
         crossed = G_full[:, rows][:, :, columns]  # G_iL of the pair (i, J), (k, L); its transpose is G_kJ
-        tangent += (work / 3.0 - pressure)[:, None, None] * (crossed * crossed.transpose(0, 2, 1))
+        tangent += (work / 3.0 - p_expected * J)[:, None, None] * (crossed * crossed.transpose(0, 2, 1))
 
         X = (s * s / (3.0 * ratio))[:, None] * (a - (f / 3.0)[:, None] * G) + isochoric / (3.0 * ratio)[:, None]
         bend = (s * s * f - 2.0 * work) / (9.0 * ratio * ratio)
-        c = self._moments(J[:, None] * G)
-        g = self._moments(X)
+        JG = J[:, None] * G
+        c, g = self._moments(JG), self._moments(X)
         H = np.einsum("cq,cqa,cqb->cab", self._weights * bend.reshape(self._shape), self._basis, self._basis)
-        return Averaged(seen, response, isochoric + pressure[:, None] * G, tangent, c, g + 0.5 * H @ c)
+        here = Expectation(kind.active(F), self._coefficients(J - 1.0), pressure, JG, X, H)
+        self._last = F, float(self._weights.reshape(-1) @ response.energy), here
+        return Averaged(seen, response, isochoric + (p * J)[:, None] * G, tangent, c, g + 0.5 * H @ c)
+
+    def set_out(self) -> None:
+        """A Newton step begins where `respond` was asked last."""
+        self._expected = None if self._last is None else self._last[2]
+
+    def forget(self) -> None:
+        """What the last step expected means nothing any more: the body was put elsewhere."""
+        self._expected = None
+
+    def excess(self) -> float:
+        """E - L on this rank, where `respond` was asked last; 0 where no step has set out.
+
+        Raises:
+            InadmissibleDeformation: the volume ratio that the step expects is not positive somewhere, or the law says so.
+        """
+        if self._expected is None or self._last is None or self._last[2] is self._expected:
+            return 0.0
+        F, energy, here = self._last
+        ratio, pressure = self._foreseen(here.F, here.pressure)
+        at_points = 1.0 + self._field(ratio)
+        _positive(at_points)
+        s = np.cbrt(at_points / determinant(F))
+        expected = self._constitution.evaluate(s[:, None, None] * F, tangent=False).energy
+        return energy - float(self._weights.reshape(-1) @ expected) - float(np.sum(pressure * (here.ratio - ratio)))
+
+    def _foreseen(
+        self, F: Float[np.ndarray, "n m"], pressure: Float[np.ndarray, "cells s"]
+    ) -> tuple[Float[np.ndarray, "cells s"], Float[np.ndarray, "cells s"]]:
+        """J^ - 1 and p^ at F; p as it is there where no step has set out."""
+        start = self._expected
+        if start is None:
+            return np.zeros_like(pressure), pressure
+        moved = F - start.F
+        grown = self._coefficients(np.einsum("nm,nm->n", start.volumetric, moved))
+        pressed = self._coefficients(np.einsum("nm,nm->n", start.coupled, moved))
+        return start.ratio + grown, start.pressure + pressed + np.einsum("cab,cb->ca", start.bend, grown)
 
     def _ratios(
         self, F: Float[np.ndarray, "n 3 3"]
@@ -165,14 +238,17 @@ class MeanVolume:
         """J, (J~/J)^(1/3) and J~."""
         J = determinant(F)
         _positive(J)
-        ratio = 1.0 + self._project(J - 1.0)
+        ratio = 1.0 + self._field(self._coefficients(J - 1.0))
         _positive(ratio)
         return J, np.cbrt(ratio / J), ratio
 
-    def _project(self, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """Pi."""
-        moments = np.einsum("cq,cqa->ca", self._weights * values.reshape(self._shape), self._basis)
-        return np.asarray(np.einsum("cqa,ca->cq", self._basis, moments)).reshape(-1)
+    def _coefficients(self, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, "cells s"]:
+        """Of Pi: int phi_a values dV."""
+        return np.asarray(np.einsum("cq,cqa->ca", self._weights * values.reshape(self._shape), self._basis))
+
+    def _field(self, coefficients: Float[np.ndarray, "cells s"]) -> Float[np.ndarray, " n"]:
+        """At the points."""
+        return np.asarray(np.einsum("cqa,ca->cq", self._basis, coefficients)).reshape(-1)
 
     def _moments(self, X: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "cells s k"]:
         """int phi_a X : grad v dV for every unknown v of a cell, node by node."""

@@ -78,6 +78,7 @@ class WeakForm:
         material: the law at the quadrature points.
         internal: linear form, R at what the material last took over.
         tangents: bilinear forms whose sum is K.
+        mean_volume: what a mixed form has eliminated; None in displacements alone.
 
     Raises:
         KindError: a law without the symmetry that the kind of problem needs; a mixed form that the cells cannot have.
@@ -105,6 +106,7 @@ class WeakForm:
             evaluation = CellKernel(functions, laws, self.displacement, quadrature)
         self.material = Material(laws, self.displacement, self.kind, quadrature, evaluation, condensation)
         self.internal, self.tangents = evaluation.forces, evaluation.tangents
+        self.mean_volume = condensation.mean_volume
 
     def _c_functions(self, laws: Constitution, physics: Physics) -> tuple[CFunction, ...] | None:
         """Of the laws, where the cell kernel takes them: all of them in C, displacements alone, in space or in plane strain."""

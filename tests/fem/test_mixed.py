@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dolfinx import fem as dfem
 
 import fem
 from fem.laws import SaintVenantKirchhoff, SplitNeoHooke
@@ -149,3 +150,68 @@ def test_quadrature_too_coarse_for_the_volume_ratio() -> None:
         fem.KindError, match=r"1 quadrature points a cell cannot tell 3 polynomials .* quadrature_degree"
     ):
         body.solve()
+
+
+@pytest.mark.parametrize("nu", [0.49, 0.4999, 0.499999])
+def test_newton_does_not_mind_the_bulk_modulus(nu: float) -> None:
+    # from rest to the full load in one step: with a potential and the pressure of the volume as it is, 10, 33 and 83 iterations
+    law = SplitNeoHooke(E / 2 / (1 + nu), E / 3 / (1 - 2 * nu), "logarithmic")
+    body = fem.Solid(cook("quadrilateral", 4), law, formulation="mixed")
+    body.clamp("left")
+    body.traction("right", (0.0, 6.25))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fem.ResidualStagnated)  # stresses of 1e7 beside loads of 1
+        (step,) = body.solve().steps
+    assert step.iterations <= 7
+    assert step.cut_backs == 0
+
+
+@pytest.mark.parametrize(("cell", "kind"), [("quadrilateral", "axisymmetric"), ("tetrahedron", None)])
+def test_lagrangian_along_a_step(cell: str, kind: Any) -> None:
+    # value and slope of the energy where the step sets out, curvature of the tangent along it
+    weak = weak_form(cell, kind, "mixed", SplitNeoHooke(1.0, 50.0, "logarithmic"))
+    cells, u = weak.mean_volume, weak.displacement.x.array
+    assert cells is not None
+    X = weak.displacement.function_space.tabulate_dof_coordinates()
+    start, step = np.zeros((2, len(X), weak.displacement.function_space.dofmap.bs))
+    start[:, 0] = 0.05 * X[:, 0] * X[:, 1]
+    last = X[:, weak.kind.domain.geometry.dim - 1]
+    step[:, 0], step[:, -1] = -0.1 * X[:, 0] * last, 0.1 * X[:, 0] * (1.0 + last)
+
+    def lagrangian(part: float) -> float:
+        u[:] = (start + part * step).reshape(-1)
+        assert weak.material.update(), weak.material.rejection
+        return weak.material.energy() - cells.excess()
+
+    h, flat = 1e-4, step.reshape(-1)
+    energy = lagrangian(0.0)
+    K = sum(dfem.assemble_matrix(form).to_scipy() for form in weak.tangents)
+    slope, curvature = dfem.assemble_vector(weak.internal).array @ flat, flat @ (K @ flat)
+    cells.set_out()
+    ahead, behind = lagrangian(h), lagrangian(-h)
+    assert lagrangian(0.0) == energy == weak.material.energy() > 0.0
+    assert (ahead - behind) / (2.0 * h) == pytest.approx(slope, rel=1e-6)
+    assert (ahead - 2.0 * energy + behind) / h**2 == pytest.approx(curvature, rel=1e-5)
+    assert abs(lagrangian(1.0) - weak.material.energy()) > 1e-3 * energy  # the volume of a whole step is off
+
+
+def test_expected_pressure_is_that_of_small_steps() -> None:
+    # the tangent along the step differs from the one of where it ends by the square of its length
+    weak = weak_form("quadrilateral", None, "mixed", SplitNeoHooke(1.0, 50.0, "logarithmic"))
+    cells, u = weak.mean_volume, weak.displacement.x.array
+    assert cells is not None
+    step = 0.1 * np.random.default_rng(0).standard_normal(u.size)
+
+    def tangent(part: float) -> np.ndarray:
+        u[:] = part * step
+        assert weak.material.update(), weak.material.rejection
+        return np.asarray(sum(dfem.assemble_matrix(form).to_scipy() for form in weak.tangents).toarray())
+
+    errors = []
+    for part in (0.02, 0.01):
+        cells.forget()
+        exact = tangent(part)
+        tangent(0.0)
+        cells.set_out()
+        errors.append(np.abs(tangent(part) - exact).max())
+    assert 3.5 < errors[0] / errors[1] < 4.5
