@@ -9,6 +9,8 @@ export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 # Shapes of arrays are checked at run time in the tests. The modules that check what users hand over are left out, their own errors
 # are under test; tests/multiscale and tests/fem name the rest of their rooms.
 pytest := $(python) -m pytest --jaxtyping-packages=atomistic,multiscale.sampling.relaxed_states,multiscale.thermal.sampling,beartype.beartype
+# Two processes, a file each at a time: what a module's fixtures train is trained once.
+side_by_side := -n 2 --dist loadfile
 
 .PHONY: help environment demo test lint test-all bench clean
 
@@ -28,10 +30,10 @@ lint: environment ## style, import rules, types
 	$(python) -m mypy
 
 test: lint ## lint, then the quick tests with coverage
-	$(pytest) -m "not slow" --cov --cov-report=term
+	$(pytest) $(side_by_side) -m "not slow" --cov --cov-report=term
 
 test-all: lint ## every test
-	$(pytest) --cov --cov-report=term
+	$(pytest) $(side_by_side) --cov --cov-report=term
 
 bench: environment ## all benchmarks; updates benchmarks/results.json
 	$(python) benchmarks/run.py
