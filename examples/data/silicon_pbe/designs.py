@@ -37,6 +37,7 @@ class Group:
     """A group of structures.
 
     Attributes:
+        more: structures after the first `count`, all of them for training and labelled at once: kinds that a first potential knew too little of.
         start: 0 to 1; delays those that cost most, so that a run that is stopped leaves a balanced set.
         k_spacing: 1/A; metals of few atoms need more k-points for an error of about 2 meV/atom (convergence.json).
     """
@@ -44,6 +45,7 @@ class Group:
     name: str
     count: int
     build: Build
+    more: int = 0
     start: float = 0.0
     k_spacing: float = PlaneWaves().k_spacing
 
@@ -158,10 +160,10 @@ def two_fold_moves(repeat: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def rattled_8(k: int, count: int, generator: np.random.Generator) -> Atoms:
-    """The first thirty without symmetry, the others with three two-fold axes."""
+    """The first thirty without symmetry, the others with three two-fold axes, from the 71st on stretched further."""
     if k < 30:
         return supercell(cubic_8, 0.07, (0.01, 0.15))(k, count, generator)
-    return two_fold(1, 0.06, (0.02, 0.14))(k, count, generator)
+    return two_fold(1, 0.06 if k < 70 else 0.10, (0.02, 0.14))(k, count, generator)
 
 
 def hexagonal_diamond(k: int, _: int, generator: np.random.Generator) -> Atoms:
@@ -176,15 +178,15 @@ def hexagonal_diamond(k: int, _: int, generator: np.random.Generator) -> Atoms:
 def beta_tin(k: int, _: int, generator: np.random.Generator) -> Atoms:
     """Body-centred tetragonal cells over volume and c/a; every other one orthorhombic with its sublattices moved apart.
 
-    The first 24 have two atoms, those that follow are cells of four, strained over all components and rattled.
+    The first 24 have two atoms, the next ten are cells of four, strained over all components and rattled; all later ones have two again.
     """
-    volume = generator.uniform(12.6, 18.0)  # A^3 an atom; equilibrium is near 15.3
+    volume = generator.uniform(12.6 if k < 34 else 12.0, 18.0)  # A^3 an atom; equilibrium is near 15.3
     ratio = generator.uniform(0.48, 0.64)
     a = np.cbrt(4.0 * volume / ratio)
     c = ratio * a
     vectors = 0.5 * np.array([[-a, a, c], [a, -a, c], [a, a, -c]])
     atoms = Atoms("Si2", cell=vectors, positions=[[0.0, 0.0, 0.0], [0.0, 0.5 * a, 0.25 * c]], pbc=True)
-    if k >= 24:
+    if 24 <= k < 34:
         strained = atomistic.deform(atoms.repeat((1, 1, 2)), expm(log_strain(generator, 0.03)))
         return rattled(strained, generator, generator.uniform(0.03, 0.12))
     if k % 2 == 0:
@@ -195,17 +197,17 @@ def beta_tin(k: int, _: int, generator: np.random.Generator) -> Atoms:
 
 
 def simple_cubic(k: int, _: int, generator: np.random.Generator) -> Atoms:
-    """Over volume: cubic, tetragonal, and tetragonal cells of two atoms whose layers pair up; from the 25th on cells of eight, rattled."""
-    volume = generator.uniform(13.0, 19.5)  # A^3 an atom; equilibrium is near 16.2
+    """Over volume: cubic, tetragonal, and tetragonal cells of two atoms whose layers pair up; five cells of eight, rattled; then pairs alone."""
+    volume = generator.uniform(13.0 if k < 29 else 12.4, 19.5)  # A^3 an atom; equilibrium is near 16.2
     atoms = bulk("Si", "sc", a=np.cbrt(volume))
-    if k >= 24:
+    if 24 <= k < 29:
         strained = atomistic.deform(atoms.repeat(2), expm(log_strain(generator, 0.03)))
         return rattled(strained, generator, generator.uniform(0.03, 0.12))
-    if k % 3 == 0:
+    if k % 3 == 0 and k < 29:
         return atoms
     across, along = np.exp(generator.uniform(-0.06, 0.06, 2))
     atoms = atomistic.deform(atoms, np.diag([across, across, along]))
-    if k % 3 == 2:
+    if k % 3 == 2 or k >= 29:
         atoms = atoms.repeat((1, 1, 2))
         atoms.positions[1, 2] += generator.uniform(0.05, 0.3)
     return atoms
@@ -279,10 +281,10 @@ GROUPS = (
     Group("slightly strained", 74, primitive(0.015, 0.03)),
     Group("strained primitive", 120, primitive(0.08, 0.08)),
     Group("equation of state", 30, equation_of_state),
-    Group("rattled 8", 70, rattled_8),
+    Group("rattled 8", 70, rattled_8, more=15),
     Group("rattled 16", 10, supercell(primitive_16, 0.04, (0.03, 0.12)), start=0.9),
-    Group("beta-tin", 34, beta_tin, k_spacing=0.20),
-    Group("simple cubic", 29, simple_cubic, k_spacing=0.16),
+    Group("beta-tin", 34, beta_tin, more=30, k_spacing=0.20),
+    Group("simple cubic", 29, simple_cubic, more=30, k_spacing=0.16),
     Group("hexagonal diamond", 18, hexagonal_diamond),
     Group("vacancy", 15, vacancy(primitive_16), start=0.8),
     Group("vacancy 63", 3, vacancy_63, start=0.5),
@@ -294,11 +296,11 @@ GROUPS = (
 def designs() -> Iterator[Design]:
     """All structures of round 0; `order` interleaves the groups."""
     for group in GROUPS:
-        for k in range(group.count):
+        for k in range(group.count + group.more):
             generator = np.random.default_rng([SEED, zlib.crc32(group.name.encode()), k])
             atoms = group.build(k, group.count, generator)
-            order = group.start + (1.0 - group.start) * (k + 0.5) / group.count
-            yield Design(atoms, group.name, split(k), 0, order, group.k_spacing)
+            order = group.start + (1.0 - group.start) * (k + 0.5) / group.count if k < group.count else 0.0
+            yield Design(atoms, group.name, split(k) if k < group.count else "train", 0, order, group.k_spacing)
 
 
 def disordered_spacing(atoms: Atoms, group: str) -> float:
