@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,11 @@ from dolfinx import jit
 
 FLAGS: Final = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-Wno-psabi")
 
-ARGUMENTS: Final = "(double* A, const double* w, const double* c, const double* x, const int* entity, const uint8_t* permutation, void* data)"
+ARGUMENTS: Final = (
+    "(double* A, const double* w, const double* c, const double* x, const int* entity, "
+    "const uint8_t* permutation, void* data)"
+)
+"""Of the kernel of an integral (UFCx' tabulate_tensor)."""
 
 
 @jit.mpi_jit_decorator  # type: ignore[untyped-decorator]
@@ -32,7 +37,9 @@ def compiled(name: str, source: str, declarations: str) -> Any:
         ffi = cffi.FFI()
         ffi.cdef(declarations)
         ffi.set_source(named, source, extra_compile_args=list(FLAGS))
-        found = [Path(ffi.compile(tmpdir=str(folder)))]
+        with tempfile.TemporaryDirectory(dir=folder) as own:  # another process may be about to do the same
+            made = Path(ffi.compile(tmpdir=own))
+            found = [made.replace(folder / made.name)]
     spec = importlib.util.spec_from_file_location(named, found[0])
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -21,7 +21,8 @@ SPOILT = """
 #undef atomlaw_law
 
 /* parameters: mu, lambda, the strain beyond which a field is not a number, and which: 1 energy, 2 stress, 3 tangent */
-int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void *parameters, double *W, double *P, double *A, double *trust) {{
+int64_t atomlaw_law(int64_t n, const double *F, const double *state, const void *parameters,
+                    double *W, double *P, double *A, double *trust) {{
     const double *p = parameters;
     const int64_t answer = sound(n, F, state, parameters, W, P, A, trust);
     for (int64_t point = 0; point < n; ++point)
