@@ -29,6 +29,11 @@ STRESS_WEIGHTS = dict.fromkeys(("beta-tin", "simple cubic", "surface", "liquid",
 TEST_EVERY = 5
 """One structure of five is for testing."""
 
+TRAINING_ONLY = 6
+"""From this round on every structure is for training: the test split stays as it is, so that potentials can be compared."""
+ADDED = 7
+"""The round of those structures that were made without a potential and after the split."""
+
 Build = Callable[[int, int, np.random.Generator], Atoms]
 
 
@@ -37,7 +42,7 @@ class Group:
     """A group of structures.
 
     Attributes:
-        more: structures after the first `count`, all of them for training and labelled at once: kinds that a first potential knew too little of.
+        more: structures after the first `count`, labelled at once and all for training: kinds of which a potential knew too little.
         start: 0 to 1; delays those that cost most, so that a run that is stopped leaves a balanced set.
         k_spacing: 1/A; metals of few atoms need more k-points for an error of about 2 meV/atom (convergence.json).
     """
@@ -52,7 +57,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Design:
-    """A structure to label; `round` 0 was made without a potential."""
+    """A structure to label; `round` 0 and `ADDED` were made without a potential."""
 
     atoms: Atoms
     group: str
@@ -197,7 +202,7 @@ def beta_tin(k: int, _: int, generator: np.random.Generator) -> Atoms:
 
 
 def simple_cubic(k: int, _: int, generator: np.random.Generator) -> Atoms:
-    """Over volume: cubic, tetragonal, and tetragonal cells of two atoms whose layers pair up; five cells of eight, rattled; then pairs alone."""
+    """Over volume: cubic, tetragonal, and tetragonal cells of two atoms whose layers pair up; five rattled cells of eight; then pairs."""
     volume = generator.uniform(13.0 if k < 29 else 12.4, 19.5)  # A^3 an atom; equilibrium is near 16.2
     atoms = bulk("Si", "sc", a=np.cbrt(volume))
     if 24 <= k < 29:
@@ -299,8 +304,11 @@ def designs() -> Iterator[Design]:
         for k in range(group.count + group.more):
             generator = np.random.default_rng([SEED, zlib.crc32(group.name.encode()), k])
             atoms = group.build(k, group.count, generator)
-            order = group.start + (1.0 - group.start) * (k + 0.5) / group.count if k < group.count else 0.0
-            yield Design(atoms, group.name, split(k) if k < group.count else "train", 0, order, group.k_spacing)
+            if k < group.count:
+                order = group.start + (1.0 - group.start) * (k + 0.5) / group.count
+                yield Design(atoms, group.name, split(k), 0, order, group.k_spacing)
+            else:
+                yield Design(atoms, group.name, "train", ADDED, 0.0, group.k_spacing)
 
 
 def disordered_spacing(atoms: Atoms, group: str) -> float:

@@ -13,15 +13,13 @@ from ase.build import bulk
 from ase.io import write
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
-from designs import LATTICE_CONSTANT, SEED, log_strain, split, surface
+from designs import LATTICE_CONSTANT, SEED, TRAINING_ONLY, log_strain, split, surface
 from scipy.linalg import expm
 
 import atomistic
 
 MELTS = {4: (8,) * 15, 5: (8,) * 10 + (64,), 6: (8,) * 80}
 """Atoms of each cell that is melted, by round; of rounds 1 to 3 only the snapshots are left (README.md)."""
-TRAINING_ONLY = 6
-"""From this round on every structure is for training: the test split stays as it is, so that potentials can be compared."""
 SLABS = 5
 """Surfaces that are heated in a round."""
 TIMESTEP = 2.0
