@@ -93,8 +93,8 @@ def _values(matrix: PETSc.Mat) -> Iterator[int]:
     pointer = ctypes.c_void_p()
     get, restore = _array_functions()
     for_this = ctypes.c_void_p(matrix.handle), ctypes.byref(pointer)
-    if get(*for_this):
-        raise PETSc.Error(f"no access to a matrix of type {matrix.getType()}")
+    if failure := get(*for_this):
+        raise PETSc.Error(failure)
     try:
         yield int(pointer.value or 0)
     finally:
