@@ -182,7 +182,7 @@ class Equilibrium:
         if not np.isfinite(norm):
             return None
         self.residual.show(self._x)
-        return Look(norm, self._balanced(norm))
+        return Look(norm, self._balanced(norm, self.residual.round_off))
 
     def directions(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]] | None:
         """Where the last `look` was: K^-1 R, and K^-1 of minus the derivative of R by the load factor. Collective.
@@ -230,6 +230,10 @@ class Equilibrium:
         """The body is put back to another state: what the last step expected of it means nothing there."""
         if self._mean_volume is not None:
             self._mean_volume.forget()
+
+    def round_off(self) -> float:
+        """Of v . K v for |v| = 1, with the same K: what rounding makes of its entries. Collective."""
+        return float(np.finfo(float).eps * self.residual.matrix.norm(PETSc.NormType.NORM_INFINITY))
 
     @property
     def has_factors(self) -> bool:
@@ -300,18 +304,17 @@ class Equilibrium:
         self._stuck = part == 0.0
         step.scale(part)
 
-    def _balanced(self, norm: float) -> bool:
-        """Whether |R| is as good as zero."""
-        return self.residual.supported and norm <= max(
-            self._tolerance * self.residual.nodal_force, self.residual.round_off
-        )
+    def _balanced(self, norm: float, noise: float) -> bool:
+        """Whether |R| is as good as zero, or below the noise."""
+        return self.residual.supported and norm <= max(self._tolerance * self.residual.nodal_force, noise)
 
     def _test_convergence(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
         residual = norms[2]
         self._residuals.append(residual)
         if not np.isfinite(residual):
             return _NOT_A_NUMBER
-        if self._balanced(residual):
+        # a small load is not nothing: only where Newton has moved the body is what is left of it round-off
+        if self._balanced(residual, self.residual.round_off if iteration else 0.0):
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
         nearly = self.residual.supported and residual <= _STAGNANT * self.residual.nodal_force
         if nearly and (self._stuck or self._no_better()):

@@ -94,7 +94,7 @@ class Loads:
     ) -> None:
         self._u = displacement
         space = displacement.function_space
-        self._scales: list[tuple[Schedule, dfem.Constant]] = []
+        self._scales: list[tuple[Schedule, np.ndarray, dfem.Constant]] = []
         v, du = ufl.TestFunction(space), ufl.TrialFunction(space)
         domain, N = mesh.domain, ufl.FacetNormal(mesh.domain)
         F = ufl.Identity(domain.geometry.dim) + ufl.grad(displacement)
@@ -103,17 +103,17 @@ class Loads:
         for load in loads:
             match load:
                 case Traction(surface, traction, schedule):
-                    t = self._scale(schedule) * ufl.as_vector(traction)
+                    t = self._scaled(schedule, traction)
                     dead.append(width * ufl.inner(t, v) * ds[surface])
                 case BodyForce(force, schedule):
-                    b = self._scale(schedule) * ufl.as_vector(force)
+                    b = self._scaled(schedule, force)
                     dead.append(width * ufl.inner(b, v) * ufl.dx(domain))
                 case Pressure(surface, pressure, schedule):
-                    p = self._scale(schedule) * pressure
+                    p = self._scaled(schedule, pressure)
                     pushed = width * stretch * ufl.inner(ufl.cofac(F) * N, v)
                     following.append(-p * pushed * ds[surface])
                 case Foundation(surface):
-                    springs.append(width * _spring(load, N, du, v) * ds[surface])
+                    springs.append(width * _spring(mesh, load, N, du, v) * ds[surface])
         self.conservative = not following
         self.constant = not following and not springs
         restoring = [-ufl.action(k, displacement) for k in springs]
@@ -132,8 +132,8 @@ class Loads:
 
     def set_load_factor(self, factor: float) -> None:
         """Let the loads of that load factor act."""
-        for schedule, constant in self._scales:
-            constant.value = schedule(factor)
+        for schedule, full, constant in self._scales:
+            constant.value = schedule(factor) * full
         assemble(self._constant_part, self._dead)
 
     def add_forces(self, vector: PETSc.Vec, scale: float = 1.0) -> None:
@@ -145,11 +145,11 @@ class Loads:
 
     def rate(self, vector: PETSc.Vec, factor: float) -> None:
         """Derivative of the nodal forces by the load factor, at the present displacement."""
-        now = [float(constant.value) for _, constant in self._scales]
-        for schedule, constant in self._scales:
-            constant.value = rate(schedule, factor)
+        now = [np.array(constant.value) for _, _, constant in self._scales]
+        for schedule, full, constant in self._scales:
+            constant.value = rate(schedule, factor) * full
         assemble(vector, self._dead, self._following)
-        for (_, constant), value in zip(self._scales, now, strict=True):
+        for (_, _, constant), value in zip(self._scales, now, strict=True):
             constant.value = value
 
     def freeze(self) -> None:
@@ -177,9 +177,11 @@ class Loads:
         for vector in self._vectors:
             vector.destroy()
 
-    def _scale(self, schedule: Schedule) -> dfem.Constant:
-        constant = dfem.Constant(self._u.function_space.mesh, 0.0)
-        self._scales.append((schedule, constant))
+    def _scaled(self, schedule: Schedule, full: float | tuple[float, ...]) -> dfem.Constant:
+        """What acts of a full load; a constant of the form, which is compiled once for all values of it."""
+        values = np.asarray(full, dtype=np.float64)
+        constant = dfem.Constant(self._u.function_space.mesh, np.zeros_like(values))
+        self._scales.append((schedule, values, constant))
         return constant
 
 
@@ -206,7 +208,7 @@ def spring_energies(mesh: Mesh, space: dfem.FunctionSpace, loads: Sequence[Load]
     N = ufl.FacetNormal(mesh.domain)
     a, b = dfem.Function(space), dfem.Function(space)
     ds = facet_measures(mesh, [f.surface for f in foundations])
-    energy = dfem.form(sum(_spring(f, N, a, b) * ds[f.surface] for f in foundations))
+    energy = dfem.form(sum(_spring(mesh, f, N, a, b) * ds[f.surface] for f in foundations))
     modes = motions_of(space)
     count = modes.shape[2]
     gram = np.zeros((count, count))
@@ -218,7 +220,8 @@ def spring_energies(mesh: Mesh, space: dfem.FunctionSpace, loads: Sequence[Load]
     return gram
 
 
-def _spring(foundation: Foundation, N: Any, u: Any, v: Any) -> Any:
+def _spring(mesh: Mesh, foundation: Foundation, N: Any, u: Any, v: Any) -> Any:
     """(k_n N N^T + k_t (I - N N^T)) u . v"""
+    normal, tangential = (dfem.Constant(mesh.domain, k) for k in (foundation.normal, foundation.tangential))
     across = ufl.inner(u, N) * ufl.inner(v, N)
-    return foundation.normal * across + foundation.tangential * (ufl.inner(u, v) - across)
+    return normal * across + tangential * (ufl.inner(u, v) - across)

@@ -23,8 +23,8 @@ from fem.equilibrium import Attempt, Equilibrium
 
 _VECTORS = 3
 _FIRST, _LATER = 3, 1  # iterations: the vectors of the last step are a good start
-# of the largest curvature along the vectors: below this an eigenvalue is round-off
-_ZERO = 1e-12
+# of the largest curvature along the vectors, or in roundings of the tangent: below this an eigenvalue is round-off
+_ZERO, _ROUNDINGS = 1e-12, 10.0
 _ALIKE = 1e-8  # of the largest eigenvalue of the vectors' Gram matrix
 _SMALLEST, _DOUBLINGS = 1e-3, 9  # first amplitude, beside the size of the body
 _TRIES = 3
@@ -80,7 +80,8 @@ class Stability:
         values, turn = np.linalg.eigh(kept.T @ (0.5 * (curvature + curvature.T)) @ kept)
         mixing = kept @ turn
         self._vectors, self._iterations = V @ mixing, _LATER
-        modes = self._vectors[:, values < -_ZERO * np.abs(values).max()].T
+        zero = max(_ZERO * np.abs(values).max(), _ROUNDINGS * self._equilibrium.round_off())
+        modes = self._vectors[:, values < -zero].T
         return [mode / max(self._comm.allgather(float(np.abs(mode).max(initial=0.0)))) for mode in modes]
 
     def settle(self, load_factor: float, attempt: Attempt) -> tuple[Attempt, bool]:

@@ -283,3 +283,18 @@ def test_the_unstable_branch_for_those_who_want_it() -> None:
     assert abs(straight.probe([0.5, 0.0])[0, 1]) < 1e-9
     assert -straight.steps[-1].reactions["right"][0] > 10.0 * EULER
     assert beam().solve(load_steps=5).energy < 0.5 * straight.energy
+
+
+@pytest.mark.parametrize("load", [1e-3, 1e-6])
+def test_round_off_is_no_instability(load: float, recwarn: pytest.WarningsRecorder) -> None:
+    # a strip ten thousand times as long as thick: its smallest eigenvalue is 1e-16 of its largest
+    t = 1e-4
+    domain = dolfinx.mesh.create_rectangle(
+        MPI.COMM_WORLD, [[0.0, 0.0], [1.0, t]], [50, 1], dolfinx.mesh.CellType.quadrilateral
+    )
+    mesh = fem.Mesh.of(domain, {"left": lambda X: np.isclose(X[0], 0.0), "right": lambda X: np.isclose(X[0], 1.0)})
+    body = fem.Solid(mesh, NeoHooke.from_young(1000.0, 0.3))
+    body.clamp("left")
+    body.traction("right", (t * load, t**2 * load))
+    body.solve()
+    assert not [w for w in recwarn if w.category is fem.UnstableEquilibrium]

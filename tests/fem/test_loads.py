@@ -248,3 +248,26 @@ def test_bad_motions(cube: fem.Mesh, motion: fem.supports.Motion, message: str) 
     body.move("right", motion)
     with pytest.raises(fem.ConditionError, match=message):
         body.solve()
+
+
+def test_loads_of_nothing(cube: fem.Mesh) -> None:
+    body = fem.Solid(cube, LAW, degree=1)
+    body.clamp("left")
+    body.traction("right", (0.0, 0.0, 0.0))
+    body.pressure("top", 0.0)
+    body.body_force((0.0, 0.0, 0.0))
+    solution = body.solve()
+    assert solution.iterations == 0
+    assert not solution.displacement.x.array.any()
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-14, 1e-20])
+def test_small_loads_are_loads(cube: fem.Mesh, size: float) -> None:
+    # far below the round-off of forces at large strain: the body moves in proportion nevertheless
+    def tip(size: float) -> np.ndarray:
+        body = fem.Solid(cube, LAW, degree=1)
+        body.clamp("left")
+        body.traction("right", (0.0, 0.0, size))
+        return np.asarray(body.solve().probe([1.0, 0.5, 0.5])[0] / size)
+
+    assert np.allclose(tip(size), tip(1e-6), rtol=1e-5, atol=1e-5)
