@@ -8,8 +8,8 @@ all four of them small dense products, the matrix one product over points and J 
 In an orientation R of the material (`fem.orientation`) F R = R + sum_b u_b (x) R^T G_b is what the law sees and the rest holds with
 R^T G_b in place of G_b: turning costs nothing.
 
-The kernel (cell_kernel.c) is compiled for the element and handed to dolfinx as a custom integral. Against the arrays of `fem.material`
-it saves writing and reading 99 numbers a point; `benchmarks/newton.py` says what that is worth.
+The kernel (cell_kernel.c) is compiled for the element and handed to dolfinx as a custom integral; the stiffness of a Newton step goes
+straight into PETSc's arrays (`fem.insertion`). docs/assembly.md says how that was chosen, `benchmarks/newton.py` what it is worth.
 """
 
 from __future__ import annotations
