@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from petsc4py import PETSc
 
+from fem.block_solver import BlockSolver
 from fem.law_check import Suspicion, lost_its_order
 from fem.line_search import ANY_STEP, Trial, step_length
 from fem.linear_solver import solver_options
@@ -278,6 +279,10 @@ class Equilibrium:
         for key, value in ours.items():
             database.setValue(key, value)
         snes.setFromOptions()
+        ksp = snes.getKSP()
+        if self._mean_volume is not None and ksp.getType() == "python":
+            space, held = self.residual.displacement.function_space, self.residual.held()
+            ksp.setPythonContext(BlockSolver(self._mean_volume, space, held, prefix))
         self._our_options = tuple(ours)  # parts of preconditioners read them when they are first set up
         return snes
 

@@ -84,6 +84,7 @@ class Averaged:
         response: the law's there.
         first_piola, tangent: P_eff, and A_loc with the pressure p^ that was expected, active components.
         volumetric, coupled: c_a and g_a of each cell, by unknown of the cell.
+        bend: H_ab of each cell.
     """
 
     F: Float[np.ndarray, "n 3 3"]
@@ -92,6 +93,7 @@ class Averaged:
     tangent: Float[np.ndarray, "n m m"]
     volumetric: Float[np.ndarray, "cells s k"]
     coupled: Float[np.ndarray, "cells s k"]
+    bend: Float[np.ndarray, "cells s s"]
 
 
 def volume_degree(cell: str, degree: int) -> int:
@@ -111,6 +113,9 @@ def volume_degree(cell: str, degree: int) -> int:
 
 class MeanVolume:
     """The eliminated fields J~ and p of the cells of this rank, and what Newton's step expects of them.
+
+    Attributes:
+        latest: what `respond` answered last.
 
     Args:
         constitution: the laws.
@@ -142,6 +147,7 @@ class MeanVolume:
         # d xi_j / d X_J, compiled here because compiling is collective
         self._inverse_jacobian = quadrature.evaluate(quadrature.expression(ufl.JacobianInverse(domain)))
         self._radius = quadrature.coordinates()[:, 0]
+        self.latest: Averaged | None = None
         self._expected: Expectation | None = None
         self._last: tuple[Float[np.ndarray, "n 3 3"], float, Expectation] | None = None
 
@@ -194,7 +200,8 @@ class MeanVolume:
         H = np.einsum("cq,cqa,cqb->cab", self._weights * bend.reshape(self._shape), self._basis, self._basis)
         here = Expectation(kind.active(F), self._coefficients(J - 1.0), pressure, JG, X, H)
         self._last = F, float(self._weights.reshape(-1) @ response.energy), here
-        return Averaged(seen, response, isochoric + (p * J)[:, None] * G, tangent, c, g + 0.5 * H @ c)
+        self.latest = Averaged(seen, response, isochoric + (p * J)[:, None] * G, tangent, c, g + 0.5 * H @ c, H)
+        return self.latest
 
     def set_out(self) -> None:
         """A Newton step begins where `respond` was asked last."""

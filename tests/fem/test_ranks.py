@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not MPIEXEC.exists(), reason=f"no {MPIEXEC}")
 def on_ranks(ranks: int, *command: object) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     line = [str(MPIEXEC), "-n", str(ranks), sys.executable, *map(str, command)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120 * ranks, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -39,10 +39,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return run
 
 
-# "all": the cells over all ranks, with ghost cells; "one": all cells on one rank, nothing on the other
-@pytest.mark.parametrize("distribution", ["all", "one"])
-def test_ranks_agree(results: Any, distribution: str) -> None:
-    one, many = results(1, "all"), results(2, distribution)
+# "all": the cells over all ranks, with ghost cells; "one": all cells on one rank, nothing on the others
+MANY = [
+    (2, "all"),
+    (2, "one"),
+    *(pytest.param(4, distribution, marks=pytest.mark.slow) for distribution in ("all", "one")),
+]
+
+
+@pytest.mark.parametrize(("ranks", "distribution"), MANY)
+def test_ranks_agree(results: Any, ranks: int, distribution: str) -> None:
+    one, many = results(1, "all"), results(ranks, distribution)
     assert (min(many["cells_of_ranks"]) == 0) == (distribution == "one")
     assert many["iterations"] == one["iterations"]
     assert many["energy"] == pytest.approx(one["energy"], rel=1e-10)
@@ -63,7 +70,7 @@ def point_table(group: Any) -> np.ndarray:
     return rows[np.lexsort(np.round(rows[:, :3], 6).T)]
 
 
-@pytest.mark.parametrize(("ranks", "distribution"), [(1, "all"), (2, "all"), (2, "one")])
+@pytest.mark.parametrize(("ranks", "distribution"), [(1, "all"), *MANY])
 def test_failures_are_shared(results: Any, ranks: int, distribution: str) -> None:
     result = results(ranks, distribution)
     alone = ranks == 1

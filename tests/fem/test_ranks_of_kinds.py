@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .test_ranks import MPIEXEC, on_ranks
+from .test_ranks import MANY, MPIEXEC, on_ranks
 
 pytestmark = pytest.mark.skipif(not MPIEXEC.exists(), reason=f"no {MPIEXEC}")
 
@@ -25,18 +25,18 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return run
 
 
-@pytest.mark.parametrize("distribution", ["all", "one"])
-def test_ranks_agree(results: Any, distribution: str) -> None:
-    one, many = results(1, "all"), results(2, distribution)
+@pytest.mark.parametrize(("ranks", "distribution"), MANY)
+def test_ranks_agree(results: Any, ranks: int, distribution: str) -> None:
+    one, many = results(1, "all"), results(ranks, distribution)
     assert (min(many["cells_of_ranks"]) == 0) == (distribution == "one")
     assert many["abaqus"] == pytest.approx(one["abaqus"], rel=1e-9)
-    for name in ("axisymmetric", "plane stress", "two materials"):
+    for name in ("axisymmetric", "plane stress", "two materials", "two materials by blocks"):
         assert np.allclose(many[name], one[name], rtol=1e-9, atol=1e-9)
         # sums are rounded in another order, which may cost an iteration where a residual just meets the tolerance
         assert abs(many[name + " iterations"] - one[name + " iterations"]) <= 1
 
 
-@pytest.mark.parametrize(("ranks", "distribution"), [(1, "all"), (2, "all"), (2, "one")])
+@pytest.mark.parametrize(("ranks", "distribution"), [(1, "all"), *MANY])
 def test_refusals_are_shared(results: Any, ranks: int, distribution: str) -> None:
     result = results(ranks, distribution)
     for name, message in {

@@ -1,6 +1,7 @@
-"""Loads, supports, paths past limit points and past buckling: the same on one rank and on two."""
+"""Loads, supports, paths past limit points and past buckling: the same on one rank, on two and on four."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,25 @@ from .test_ranks import MPIEXEC, on_ranks
 pytestmark = pytest.mark.skipif(not MPIEXEC.exists(), reason=f"no {MPIEXEC}")
 
 
-@pytest.fixture(scope="module")
-def results() -> dict[int, dict[str, Any]]:
-    script = Path(__file__).with_name("paths_on_ranks.py")
-    return {ranks: dict(json.loads(on_ranks(ranks, script).splitlines()[-1])) for ranks in (1, 2)}
+@cache
+def results(ranks: int) -> dict[str, Any]:
+    return dict(json.loads(on_ranks(ranks, Path(__file__).with_name("paths_on_ranks.py")).splitlines()[-1]))
 
 
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", ["twisted", "multigrid", "arch", "beam"])
-def test_ranks_agree(results: dict[int, dict[str, Any]], case: str) -> None:
-    one, two = (results[ranks][case] for ranks in (1, 2))
-    assert len(one["steps"]) == len(two["steps"])
+def test_ranks_agree(ranks: int, case: str) -> None:
+    one, many = results(1)[case], results(ranks)[case]
+    assert len(one["steps"]) == len(many["steps"])
     for name, value in one.items():
-        assert two[name] == pytest.approx(value, rel=1e-9, abs=1e-9), name
+        assert many[name] == pytest.approx(value, rel=1e-9, abs=1e-9), name
 
 
-def test_multigrid_agrees_with_the_direct_solver(results: dict[int, dict[str, Any]]) -> None:
-    for name, value in results[1]["multigrid"].items():
-        assert results[1]["twisted"][name] == pytest.approx(value, rel=1e-8, abs=1e-9)
+def test_multigrid_agrees_with_the_direct_solver() -> None:
+    for name, value in results(1)["multigrid"].items():
+        assert results(1)["twisted"][name] == pytest.approx(value, rel=1e-8, abs=1e-9)
 
 
-def test_progress_stops_all_ranks(results: dict[int, dict[str, Any]]) -> None:
-    assert results[1]["stopped"] == ["KeyError"]
-    assert results[2]["stopped"] == ["KeyError", "RuntimeError"]
+@pytest.mark.parametrize("ranks", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+def test_progress_stops_all_ranks(ranks: int) -> None:
+    assert results(ranks)["stopped"] == ["KeyError", *["RuntimeError"] * (ranks - 1)]
