@@ -122,7 +122,7 @@ class CellKernel:
         self.forces, self.tangents = form(1, "nodal_forces", order), [form(2, "stiffness", order)]
         self._edge = form(2, "stiffness", [cells[~inside[cells]] for cells in order])
         self._space = space
-        self._insertion: tuple[int, Insertion] | None = None
+        self._insertion: tuple[PETSc.Mat, Insertion] | None = None
 
     def evaluate(self) -> str:
         """Assemble the forces of this rank's cells at the present displacement; why it is rejected, "" if it is not."""
@@ -144,8 +144,8 @@ class CellKernel:
         edge = self.tangents[0]
         if matrix.assembled and matrix.getType() in ("seqaij", "mpiaij"):  # a new matrix has no columns yet
             edge = self._edge
-            if self._insertion is None or self._insertion[0] != matrix.handle:
-                self._insertion = matrix.handle, Insertion(self._module, self._space, matrix, self._inside)
+            if self._insertion is None or self._insertion[0] is not matrix:
+                self._insertion = matrix, Insertion(self._module, self._space, matrix, self._inside)
             packed = dolfinx.cpp.fem.pack_coefficients(self.tangents[0]._cpp_object)
             constants = dolfinx.cpp.fem.pack_constants(self.tangents[0]._cpp_object)
             self._insertion[1].add(matrix, list(packed.values()), constants, conditions)

@@ -35,6 +35,9 @@ class Insertion:
         space: of the unknowns.
         matrix: of type AIJ, assembled or not, its pattern that of all cells.
         cells: of each law, with nodes of this rank alone.
+
+    Raises:
+        ValueError: the matrix is not one for this form.
     """
 
     def __init__(
@@ -42,6 +45,9 @@ class Insertion:
     ) -> None:
         self._module = module
         self._unknowns = (space.dofmap.index_map.size_local + space.dofmap.index_map.num_ghosts) * space.dofmap.bs
+        owned = space.dofmap.index_map.size_local * space.dofmap.bs
+        if matrix.getLocalSize() != (owned, owned):
+            raise ValueError(f"the matrix has {matrix.getLocalSize()} rows and columns here, expected {owned} of both")
         rows, columns = matrix.getDiagonalBlock().getRowIJ()
         self._rows = np.array(rows)
         self._nodes = [np.ascontiguousarray(space.dofmap.list[each]) for each in cells]

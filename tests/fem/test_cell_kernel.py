@@ -12,6 +12,7 @@ import dolfinx.fem.petsc as petsc_fem
 import numpy as np
 import pytest
 from dolfinx import fem as dfem
+from petsc4py import PETSc
 from scipy.spatial.transform import Rotation
 
 import fem
@@ -151,6 +152,20 @@ def test_a_body_turned_inside_out_is_refused_and_the_last_one_kept() -> None:
     weak.material.nodal_forces(vector)
     assert np.array_equal(vector.array_r, forces)
     vector.destroy()
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"), [(0, "no place for some entries"), (3, r"rows and columns here, expected 81")]
+)
+def test_a_matrix_of_something_else_is_refused(rows: int, complaint: str) -> None:
+    mesh = unit_mesh("hexahedron", 2)
+    weak = deformed(mesh, 1, physics(mesh, "hexahedron", 1))
+    assert weak.material.update()
+    matrix = PETSc.Mat().createAIJ(81 + rows, nnz=1, comm=MPI.COMM_SELF)
+    matrix.assemble()
+    with pytest.raises(ValueError, match=complaint):
+        weak.material.add_stiffness(matrix, [])
+    matrix.destroy()
 
 
 @pytest.mark.parametrize("field", ["energy", "first_piola", "tangent"])
