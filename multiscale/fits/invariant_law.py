@@ -21,6 +21,7 @@ from multiscale.fits.levenberg_marquardt import levenberg_marquardt
 from multiscale.fits.observations import Observations
 from multiscale.fits.orbit_law import (
     GROWTH_STIFFNESS,
+    START_STATES,
     STRESSED,
     Progress,
     TooFewStates,
@@ -205,7 +206,13 @@ def minimised(
             f"{states} admissible states give {count} numbers for training, fewer than the {problem.unknowns} unknowns of "
             f"{problem.neurons} neurons; add states, or use fewer neurons"
         )
-    training = problem.on(~held_out)
+    # where there are many states, a start sees a part of them, and all of them settle the order
+    enough = max(START_STATES, -(-2 * problem.unknowns // len(problem.observations.columns)))
+    seen = ~held_out
+    many = int(seen.sum()) > enough
+    if many:
+        seen[rng.permutation(np.flatnonzero(seen))[enough:]] = False
+    training = problem.on(seen)
     minimum = best_of_starts(
         problem,
         training,
@@ -213,6 +220,7 @@ def minimised(
         lambda: initial(training, rng),
         starts=starts,
         short=SHORT,
+        settle=SHORT if many else LONG,
         long=LONG,
         report=report,
     )

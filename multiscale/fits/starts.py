@@ -41,6 +41,7 @@ def best_of_starts(
     *,
     starts: int,
     short: int,
+    settle: int,
     long: int,
     report: Callable[[float, str], None],
 ) -> Minimum:
@@ -49,7 +50,7 @@ def best_of_starts(
     Args:
         everything, training, validation: one problem on all states, on those that a start sees, and on those held out.
         initial: draws the parameters of a start.
-        starts: how many. short, long: iterations of a start and of a polish.
+        starts: how many. short: iterations of a start. settle: of each polish, after which the order is final. long: of the deepest.
         report: told the fraction done and a message.
     """
     found: list[tuple[float, Minimum]] = []
@@ -62,7 +63,10 @@ def best_of_starts(
         )
     found.sort(key=lambda pair: pair[0])
     polished = [
-        levenberg_marquardt(everything.residual, everything.linearisation, minimum.parameters, iterations=long)
+        levenberg_marquardt(everything.residual, everything.linearisation, minimum.parameters, iterations=settle)
         for _, minimum in found[:POLISHED]
     ]
-    return min(polished, key=lambda minimum: minimum.cost)
+    best = min(polished, key=lambda minimum: minimum.cost)
+    if settle >= long:
+        return best
+    return levenberg_marquardt(everything.residual, everything.linearisation, best.parameters, iterations=long)
