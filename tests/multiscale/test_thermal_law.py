@@ -159,6 +159,18 @@ def test_trust_falls_outside_the_temperatures() -> None:
     assert far is not None and far[0] < 0.5 and far[1] == pytest.approx(0.5 * far[0])
 
 
+def test_finite_at_extreme_volumes() -> None:
+    J = np.array([1e-3, 1e-2, 0.1, 10.0, 100.0])
+    F = np.concatenate(
+        [np.cbrt(J)[:, None, None] * np.eye(3), np.eye(3) + (J - 1.0)[:, None, None] * np.diag([1.0, 0, 0])]
+    )
+    law, T = random_thermal_law(PointGroup.named("m-3m"), 0), np.full(10, 300.0)
+    response = law.evaluate(F, {"temperature": T}, trust=True)
+    assert response.tangent is not None and response.trust is not None
+    check_response(response, 10, tangent=True)
+    assert response.energy[0] > response.energy[1] > response.energy[2] > 0.0 and (response.trust < 1.0).all()
+
+
 def test_zero_kelvin() -> None:
     law = random_thermal_law(PointGroup.named("m-3m"), 0, caloric=True)
     F, T = random_strains(0, 2), np.array([0.0, 1e-9])
