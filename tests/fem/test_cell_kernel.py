@@ -11,6 +11,7 @@ import dolfinx
 import dolfinx.fem.petsc as petsc_fem
 import numpy as np
 import pytest
+import ufl
 from dolfinx import fem as dfem
 from petsc4py import PETSc
 from scipy.spatial.transform import Rotation
@@ -95,6 +96,25 @@ def physics(mesh: fem.Mesh, cell: str, degree: int, law: Any = LAW, R: Any = Non
 def test_the_kernel_is_the_arrays(cell: str, degree: int) -> None:
     mesh = distorted(cell, 2 if degree < 3 else 1)
     both_ways(mesh, degree, physics(mesh, cell, degree))
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize("cell", ["tetrahedron", "hexahedron"])
+def test_the_kernel_is_plain_ufl(cell: str, degree: int) -> None:
+    mesh = distorted(cell)
+    weak = deformed(mesh, degree, physics(mesh, cell, degree))
+    u = weak.displacement
+    F = ufl.Identity(3) + ufl.grad(u)
+    log_J = ufl.ln(ufl.det(F))
+    mu, lmbda = (dfem.Constant(mesh.domain, value) for value in (LAW.law.mu, LAW.law.lmbda))
+    W = lmbda / 2 * log_J**2 - mu * log_J + mu / 2 * (ufl.inner(F, F) - 3)
+    R = ufl.derivative(W * ufl.dx(metadata={"quadrature_degree": default_quadrature_degree(cell, degree)}), u)
+    expected = (
+        dfem.assemble_vector(dfem.form(R)).array,
+        dfem.assemble_matrix(dfem.form(ufl.derivative(R, u))).to_dense(),
+    )
+    for ours, theirs in zip(assembled(weak)[:2], expected, strict=True):
+        assert np.abs(ours - theirs).max() <= 1e-12 * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("cell", ["tetrahedron", "hexahedron"])
