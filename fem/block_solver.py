@@ -48,10 +48,10 @@ class BlockSolver:
         mark.x.array[: held.size] = held
         mark.x.scatter_forward()
         nodes = space.dofmap.list[:count]
-        components = np.arange(size)
-        self._free = mark.x.array[nodes[:, :, None] * size + components].reshape(count, -1) == 0.0
+        components, width = np.arange(size), nodes.shape[1] * size
+        self._free = mark.x.array[nodes[:, :, None] * size + components].reshape(count, width) == 0.0
         numbers = space.dofmap.index_map.local_to_global(nodes.reshape(-1).astype(np.int32)).reshape(nodes.shape)
-        self._unknowns = (numbers[:, :, None] * size + components).reshape(count, -1).astype(PETSc.IntType)
+        self._unknowns = (numbers[:, :, None] * size + components).reshape(count, width).astype(PETSc.IntType)
         self._ksp = PETSc.KSP().create(self._comm)
         self._ksp.setOptionsPrefix(prefix + BLOCK)
         self._vectors: list[PETSc.Vec] = []

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mpi4py import MPI  # isort: skip  # noqa: F401
+from mpi4py import MPI  # isort: skip
 
 import h5py
 import numpy as np
@@ -37,6 +37,16 @@ class CheckpointError(ValueError):
     """A file which is no checkpoint, or one of another mesh or element."""
 
 
+def check_folder(path: Path, comm: MPI.Intracomm) -> None:
+    """Raise OSError, alike on all ranks, where the folder of a checkpoint does not exist or cannot be written to. Collective."""
+    problem = ""
+    if comm.rank == 0 and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        problem = f"cannot write the checkpoint {str(path)!r}: {str(path.parent)!r} is no folder that can be written to"
+    problem = comm.bcast(problem)
+    if problem:
+        raise OSError(problem)
+
+
 class Checkpoint:
     """A file for the state of one body. Collective.
 
@@ -52,14 +62,7 @@ class Checkpoint:
         self._path, self._state = path, state
         self._domain = next(iter(state.values())).function_space.mesh
         self._comm = self._domain.comm
-        problem = ""
-        if self._comm.rank == 0 and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
-            problem = (
-                f"cannot write the checkpoint {str(path)!r}: {str(path.parent)!r} is no folder that can be written to"
-            )
-        problem = self._comm.bcast(problem)
-        if problem:
-            raise OSError(problem)
+        check_folder(path, self._comm)
         self._mesh = _canonical_mesh(self._domain)
         self._layouts = {name: _layout(function.function_space) for name, function in state.items()}
 

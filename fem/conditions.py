@@ -37,6 +37,8 @@ def checked_schedule(schedule: Schedule | None, what: str) -> Schedule:
     """
     if schedule is None:
         return proportional
+    if not callable(schedule):
+        raise ConditionError(f"the schedule of {what} is {schedule!r}, expected a function of the load factor")
     start, end = float(schedule(0.0)), float(schedule(1.0))
     if start != 0.0 or not np.isfinite(end):
         raise ConditionError(
@@ -56,9 +58,12 @@ def rate(schedule: Schedule, load_factor: float) -> float:
 
 def checked_vector(values: Sequence[float | None], dimension: int, what: str) -> tuple[float | None, ...]:
     """The components as floats; raises ConditionError unless there are `dimension`, finite or None."""
-    if len(values) != dimension:
-        raise ConditionError(f"{what} has {len(values)} components {tuple(values)}, expected {dimension}")
-    checked = tuple(None if v is None else float(v) for v in values)
+    try:
+        checked = tuple(None if v is None else float(v) for v in values)
+    except (TypeError, ValueError):
+        raise ConditionError(f"{what} is {values!r}, expected {dimension} numbers") from None
+    if len(checked) != dimension:
+        raise ConditionError(f"{what} has {len(checked)} components {tuple(values)}, expected {dimension}")
     if not all(v is None or np.isfinite(v) for v in checked):
         raise ConditionError(f"{what} is {tuple(values)}, expected finite components")
     return checked

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpi4py import MPI  # isort: skip  # noqa: F401
+from mpi4py import MPI  # isort: skip
 
 from dolfinx import fem as dfem
 
-from fem.checkpoint import Checkpoint
+from fem.checkpoint import Checkpoint, CheckpointError, check_folder
 from fem.conditions import ConditionError
 from fem.equilibrium import Equilibrium
 from fem.history import History
@@ -38,6 +38,25 @@ class Journey:
     checkpoint: str | Path | None = None
     watched: Mapping[str, Sequence[float]] | None = None
     progress: Progress | None = None
+
+    def check(self, comm: MPI.Intracomm) -> None:
+        """What is wrong with it, before anything is built. Collective.
+
+        Raises:
+            ValueError: a start or progress of a wrong type.
+            CheckpointError: there is no file to start from.
+            OSError: the checkpoint cannot be written.
+        """
+        if not (self.progress is None or callable(self.progress)):
+            raise ValueError(f"progress is {self.progress!r}, expected a function of load factor and message, or None")
+        if not (self.start is None or isinstance(self.start, (Solution, str, Path))):
+            raise ValueError(
+                f"start is a {type(self.start).__name__}, expected a fem.Solution or the file of a checkpoint"
+            )
+        if self.checkpoint is not None:
+            check_folder(Path(self.checkpoint), comm)
+        if isinstance(self.start, (str, Path)) and not comm.bcast(Path(self.start).is_file()):
+            raise CheckpointError(f"checkpoint {str(self.start)!r} does not exist")
 
 
 def travel(equilibrium: Equilibrium, journey: Journey, follow: Follow) -> Solution:

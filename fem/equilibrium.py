@@ -278,7 +278,12 @@ class Equilibrium:
         ours = {prefix + key: value for key, value in options.items() if not database.hasName(prefix + key)}
         for key, value in ours.items():
             database.setValue(key, value)
-        snes.setFromOptions()
+        try:
+            snes.setFromOptions()
+        except PETSc.Error as error:
+            for key in ours:
+                database.delValue(key)
+            raise ValueError(f"PETSc refuses the options {dict(options)} under {prefix!r}: {error}") from None
         ksp = snes.getKSP()
         if self._mean_volume is not None and ksp.getType() == "python":
             space, held = self.residual.displacement.function_space, self.residual.held()

@@ -20,6 +20,7 @@ from fem.law import Law
 from fem.load_stepping import follow_load
 from fem.loads import spring_energies
 from fem.mesh import Mesh, MeshError
+from fem.mesh_check import check_cells
 from fem.mixed import volume_degree
 from fem.orientation import Orientation
 from fem.progress import Progress, progress_line
@@ -69,7 +70,7 @@ class Solid(Body):
     ) -> None:
         if degree not in (1, 2, 3):
             raise ValueError(f"degree is {degree!r}, expected 1, 2 or 3")
-        if quadrature_degree is not None and not 1 <= quadrature_degree <= 30:
+        if quadrature_degree not in (None, *range(1, 31)):
             raise ValueError(f"quadrature_degree is {quadrature_degree!r}, expected 1 to 30")
         if not isinstance(mesh, Mesh):
             raise MeshError(f"mesh is a {type(mesh).__name__}, expected fem.read_mesh(...) or fem.Mesh.of(...)")
@@ -133,8 +134,9 @@ class Solid(Body):
         def follow(equilibrium: Equilibrium, history: History, load: float) -> str:
             return follow_load(equilibrium, history, start=load, longest=longest, first=first, stable=stable)
 
-        equilibrium = self._equilibrium(tolerance, petsc_options_prefix, petsc_options)
-        return travel(equilibrium, Journey(start, checkpoint, self._watched, progress), follow)
+        journey = Journey(start, checkpoint, self._watched, progress)
+        journey.check(self.mesh.domain.comm)
+        return travel(self._equilibrium(tolerance, petsc_options_prefix, petsc_options), journey, follow)
 
     def trace(
         self,
@@ -170,12 +172,14 @@ class Solid(Body):
                 equilibrium, history, start=load, first=first, longest=longest, steps=int(steps), until=until
             )
 
-        equilibrium = self._equilibrium(tolerance, petsc_options_prefix, petsc_options)
-        return travel(equilibrium, Journey(start, checkpoint, self._watched, progress), follow)
+        journey = Journey(start, checkpoint, self._watched, progress)
+        journey.check(self.mesh.domain.comm)
+        return travel(self._equilibrium(tolerance, petsc_options_prefix, petsc_options), journey, follow)
 
     def _equilibrium(self, tolerance: float, prefix: str, options: Mapping[str, object] | None) -> Equilibrium:
-        if not 0.0 < tolerance < 1.0:
+        if not (isinstance(tolerance, (int, float, np.number)) and 0.0 < tolerance < 1.0):
             raise ValueError(f"tolerance is {tolerance!r}, expected between 0 and 1")
+        check_cells(self.mesh.domain)
         space = dfem.functionspace(self.mesh.domain, ("Lagrange", self.degree, (self._dimension,)))
         springs = spring_energies(self.mesh, space, self._loads)
         if self._physics.kind.name == "axisymmetric":
@@ -193,6 +197,6 @@ class Solid(Body):
 
 
 def _checked_step(name: str, step: float) -> float:
-    if not 0.0 < step < np.inf:
+    if not (isinstance(step, (int, float, np.number)) and 0.0 < step < np.inf):
         raise ValueError(f"{name} is {step!r}, expected a positive part of the load")
     return float(step)

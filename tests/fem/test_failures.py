@@ -71,6 +71,14 @@ def test_missing_surface(cube: fem.Mesh, method: str) -> None:
         (lambda b: b.solve(tolerance=0.0), "tolerance is 0.0"),
         (lambda b: b.solve(petsc_options_prefix="solid"), "petsc_options_prefix is 'solid', expected it to end in '_'"),
         (lambda b: b.solve(), "no surface is supported"),
+        (lambda b: b.traction("right", 5.0), "traction on 'right' is 5.0, expected 3 numbers"),
+        (lambda b: b.traction("right", (1.0, "a", 0.0)), "expected 3 numbers"),
+        (lambda b: b.traction("right", (1.0, 0.0, 0.0), 3.0), "is 3.0, expected a function of the load factor"),
+        (lambda b: b.solve(first_step="x"), "first_step is 'x', expected a positive part"),
+        (lambda b: b.solve(tolerance="x"), "tolerance is 'x'"),
+        (lambda b: b.solve(progress=3), "progress is 3, expected a function"),
+        (lambda b: b.solve(start=3), "start is a int, expected a fem.Solution or the file"),
+        (lambda b: b.solve(start="/no/such/file.h5"), "checkpoint '/no/such/file.h5' does not exist"),
     ],
 )
 def test_bad_arguments(cube: fem.Mesh, call: Callable[[fem.Solid], object], message: str) -> None:
@@ -87,6 +95,29 @@ def test_bad_arguments(cube: fem.Mesh, call: Callable[[fem.Solid], object], mess
 def test_bad_degree(cube: fem.Mesh, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected 1"):
         fem.Solid(cube, LAW, **options)
+
+
+def test_options_that_petsc_refuses_are_gone_with_the_solve(cube: fem.Mesh) -> None:
+    with pytest.raises(ValueError, match=r"PETSc refuses the options .*'pc_type': 'nonsense'.* under 'solid_'"):
+        loaded(cube, LAW).solve(petsc_options={"pc_type": "nonsense"})
+    assert loaded(cube, LAW).solve().load_factor == 1.0
+
+
+@pytest.mark.parametrize(
+    ("move", "message"),
+    [
+        (lambda X: np.where(np.all(np.isclose(X, 0.5), axis=1)[:, None], [1.3, 0.5, 0.5], X), "turned inside out"),
+        (lambda X: X * [1.0, 1.0, 0.0], "has no volume"),
+        (lambda X: np.where(np.isclose(X, 1.0), np.nan, X), "not finite"),
+    ],
+)
+def test_cells_moved_out_of_shape(move: Callable[[np.ndarray], np.ndarray], message: str) -> None:
+    # at no Gauss point is the first of them inverted
+    mesh, law = unit_mesh("hexahedron", 2), Spoilt(lambda F, response: response)
+    mesh.domain.geometry.x[:] = move(mesh.domain.geometry.x)
+    with pytest.raises(fem.MeshError, match=message):
+        loaded(mesh, law).solve()
+    assert law.calls == 0
 
 
 def test_bad_mesh_and_law(cube: fem.Mesh) -> None:
