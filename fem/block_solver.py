@@ -12,10 +12,13 @@ Schur complement of q
     -(D^-1 + 1 / (2 mu + H - D)),
 
 as the polynomials are orthonormal and C^T (2 mu laplacian)^-1 C is near the identity over 2 mu (augmented as by Benzi and Olshanskii 2006).
-The number of iterations hardly grows with the mesh where the pressure of the element is stable: Q2-P1, P2-P0.
+The number of iterations hardly grows with the mesh where the pressure of the element is stable, Q2-P1; it grows in P2-P0 tetrahedra, whose
+pressure is not in space (their faces have no node).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from mpi4py import MPI  # isort: skip  # noqa: F401
 
@@ -100,7 +103,8 @@ class BlockSolver:
         preconditioner = self._matrix(-schur[:, :, None], own[:, :, None], square)
         C, CDC = C_transposed.transpose(PETSc.Mat()), weights.ptap(C_transposed)
         soft = K.copy()
-        soft.axpy(-1.0, CDC, PETSc.Mat.Structure.SUBSET_NONZERO_PATTERN)
+        within: Any = PETSc.Mat.Structure.SUBSET_NONZERO_PATTERN
+        soft.axpy(-1.0, CDC, within)
         tell_rigid_motions(soft, self._space)
         system = PETSc.Mat().createNest([[soft, C], [C_transposed, compliance]], comm=self._comm)
         for vector in self._vectors:
@@ -108,11 +112,11 @@ class BlockSolver:
         self._vectors = [system.createVecLeft(), system.createVecRight()]
         self._ksp.reset()
         self._ksp.setOperators(system)
-        pc = self._ksp.getPC()
+        pc: Any = self._ksp.getPC()
         pc.setType("fieldsplit")
         pc.setFieldSplitIS(*zip(("u", "q"), system.getNestISs()[0], strict=True))
         self._ksp.setFromOptions()
-        pc.setFieldSplitSchurPreType(PETSc.PC.SchurPreType.USER, preconditioner)
+        pc.setFieldSplitSchurPreType(pc.SchurPreType.USER, preconditioner)
         # the solver keeps what it needs; collective, hence not left to the garbage collector
         for matrix in (C, CDC, C_transposed, weights, compliance, preconditioner, soft, system):
             matrix.destroy()

@@ -79,7 +79,7 @@ def check_cells(domain: Domain) -> None:
     """
     cell, d = domain.topology.cell_name(), domain.geometry.dim
     owned = domain.topology.index_map(domain.topology.dim).size_local
-    corners = domain.geometry.dofmap[:owned][:, _VTK[cell]]
+    corners = domain.geometry.dofmaps[0][:owned][:, _VTK[cell]]
     mine = _shapes(domain.geometry.x[:, :d], corners, cell, domain.topology.original_cell_index)
     for wrong in domain.comm.allgather(mine):
         if wrong:
