@@ -86,17 +86,36 @@ def test_refusals(law: OrbitLaw, cubic: PointGroup) -> None:
 def test_a_hundred_chosen_states_beat_two_hundred_of_sobol(
     silicon_held_out: StressStrainData, cubic: PointGroup
 ) -> None:
-    """Median and worst of five seeds; the held-out states are Sobol's own."""
+    """Forty of a first design, then twice thirty that the law asks for. The held-out states are Sobol's own.
 
-    def error(data: StressStrainData, seed: int) -> float:
-        law = fit_orbit_law(data, cubic, seed=seed)
-        P = law.evaluate(silicon_held_out.deformation_gradient).first_piola
-        return normalised_mse(P, silicon_held_out.labels("first_piola"))
+    Measured, five seeds: stress 1.1e-7 against 4.2e-7 in the mean, 1.8e-7 against 1.7e-6 at the worst seed, and no different in the median,
+    which takes ten seeds to tell (benchmarks/silicon_law.py); tangent 2.8e-6 against 2.7e-5 in the mean.
+    """
 
     def labelled(F: np.ndarray) -> StressStrainData:
         data = silicon_data(F)
         return replace(data.select(data.admissible), tangent=None)
 
-    chosen = [error(labelled(informative_design(100, 0.06, cubic, seed)), seed) for seed in range(5)]
-    drawn = [error(labelled(strain_design(200, 0.06, seed)), seed) for seed in range(5)]
-    assert np.median(chosen) < np.median(drawn) and max(chosen) < max(drawn)
+    def joined(data: StressStrainData, more: StressStrainData) -> StressStrainData:
+        fields = ("deformation_gradient", "energy", "first_piola", "admissible")
+        return replace(data, **{name: np.concatenate([getattr(data, name), getattr(more, name)]) for name in fields})
+
+    def chosen(seed: int) -> StressStrainData:
+        data, candidates = labelled(informative_design(40, 0.06, cubic, seed)), strain_design(2048, 0.06, seed + 100)
+        for _ in range(2):
+            law = fit_orbit_law(data, cubic, seed=seed)
+            data = joined(data, labelled(candidates[next_states(law, candidates, 30)]))
+        return data
+
+    def errors(data: StressStrainData, seed: int) -> tuple[float, float]:
+        response = fit_orbit_law(data, cubic, seed=seed).evaluate(silicon_held_out.deformation_gradient)
+        assert response.tangent is not None
+        return (
+            normalised_mse(response.first_piola, silicon_held_out.labels("first_piola")),
+            normalised_mse(response.tangent, silicon_held_out.labels("tangent")),
+        )
+
+    hundred = np.array([errors(chosen(seed), seed) for seed in range(5)])
+    two_hundred = np.array([errors(labelled(strain_design(200, 0.06, seed)), seed) for seed in range(5)])
+    assert (hundred.mean(axis=0) < 0.5 * two_hundred.mean(axis=0)).all()
+    assert (hundred.max(axis=0) < 0.5 * two_hundred.max(axis=0)).all()
