@@ -58,7 +58,7 @@ ELEMENTS: Final = {
     "p2": ("tetrahedron", 2, (14, 14, 14)),
 }
 CLASSICAL: Final = NeoHooke(mu=60.0, lmbda=70.0)
-ROUNDS, SOLVE_ROUNDS = 9, 3
+ROUNDS, SOLVE_ROUNDS = 9, 5
 
 
 @dataclass(frozen=True)
