@@ -1,13 +1,13 @@
 """Large nearly incompressible bodies: displacement and pressure apart in the linear solver, which then does not see the bulk modulus.
 
 The tangent of a mixed form (`fem.mixed`) has a part C H C^T, C the columns c_a, which is as stiff as the bulk modulus: no multigrid is good
-for it. As much of H as shear is stiff stays with the displacement, the rest D becomes a pressure q again, one a polynomial and cell:
+for it. A part of H sixteen times as stiff as shear stays with the displacement, the rest D becomes a pressure q again, one a polynomial and cell:
 
     [ K - C D C^T    C    ] [ x ]   [ b ]
     [ C^T          -D^-1  ] [ q ] = [ 0 ]
 
-GMRES, preconditioned by the upper triangle of these blocks: multigrid for K - C D C^T, whose Poisson's ratio is moderate, and for the
-Schur complement of q
+GMRES, preconditioned by the upper triangle of these blocks: multigrid for K - C D C^T, whose Poisson's ratio is 0.47, and for the Schur
+complement of q
 
     -(D^-1 + 1 / (2 mu + H - D)),
 
@@ -31,7 +31,7 @@ from fem.linear_solver import BLOCK, tell_rigid_motions
 from fem.mixed import MeanVolume
 
 # of the shear modulus: what stays with the displacement
-_KEPT = 4.0
+_KEPT = 16.0
 
 
 class BlockSolver:

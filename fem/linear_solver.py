@@ -61,6 +61,7 @@ BLOCKS: Mapping[str, object] = {
     f"{BLOCK}pc_fieldsplit_schur_precondition": "user",
     f"{BLOCK}fieldsplit_u_ksp_type": "preonly",
     **{f"{BLOCK}fieldsplit_u_{key}": value for key, value in MULTIGRID.items() if not key.startswith("ksp")},
+    f"{BLOCK}fieldsplit_u_mg_levels_ksp_max_it": 4,
     f"{BLOCK}fieldsplit_q_ksp_type": "preonly",
     f"{BLOCK}fieldsplit_q_pc_type": "jacobi",
 }
