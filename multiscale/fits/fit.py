@@ -43,7 +43,8 @@ def fit(
     """The law of a material from its strain-stress data, of which W, P and A are each optional.
 
     States flagged inadmissible are left out. The same data, arguments and machine give the same law. Warns (NotAPotential,
-    BrokenSymmetry, PoorFit) where the stress is the derivative of no potential, breaks the symmetry, or is missed by the law.
+    BrokenSymmetry, StressAtRest, PoorFit, DesignHole) where the stress is the derivative of no potential, breaks the symmetry, does not
+    vanish at F = I as asked, or is missed by the law, and where the states leave a part of their own box out.
 
     Args:
         data: at least as many numbers as unknowns.
