@@ -1,8 +1,8 @@
 from . import laws
+from .attempt import ResidualStagnated
 from .c_function import CFunction, NoCFunction
 from .checkpoint import CheckpointError
 from .conditions import ConditionError
-from .equilibrium import ResidualStagnated
 from .kind import KindError
 from .law import InadmissibleDeformation, Law, Response, ShapeError, check_deformation_gradient
 from .law_check import InconsistentLaw, SlowNewton, check_law

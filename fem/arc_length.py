@@ -23,7 +23,8 @@ import numpy as np
 from jaxtyping import Float
 from mpi4py import MPI
 
-from fem.equilibrium import Attempt, Equilibrium
+from fem.attempt import Attempt, no_better
+from fem.equilibrium import Equilibrium
 from fem.history import History
 from fem.load_step import LoadStep
 
@@ -127,8 +128,11 @@ def _correct(
             break
         residuals.append(look.residual)
         gap = length**2 - metric.product(du, ds, du, ds)
-        if look.balanced and abs(gap) <= _SPHERE * length**2:
-            return Attempt(True, iteration, tuple(residuals), "balanced"), u0 + du, s0 + ds
+        stagnated = not look.balanced and look.nearly and no_better(residuals)
+        if (look.balanced or stagnated) and abs(gap) <= _SPHERE * length**2:
+            if stagnated:
+                equilibrium.warn_of_stagnation(look.residual)
+            return Attempt(True, iteration, tuple(residuals), "balanced", stagnated), u0 + du, s0 + ds
         directions = equilibrium.directions() if iteration < _ITERATIONS else None
         if directions is None:
             break

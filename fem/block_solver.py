@@ -1,7 +1,7 @@
 """Large nearly incompressible bodies: displacement and pressure apart in the linear solver, which then does not see the bulk modulus.
 
 The tangent of a mixed form (`fem.mixed`) has a part C H C^T, C the columns c_a, which is as stiff as the bulk modulus: no multigrid is good
-for it. A part of H sixteen times as stiff as shear stays with the displacement, the rest D becomes a pressure q again, one a polynomial and cell:
+for it. A part of H sixteen times as stiff as shear stays with the displacement, the rest D becomes a pressure q again, one a polynomial:
 
     [ K - C D C^T    C    ] [ x ]   [ b ]
     [ C^T          -D^-1  ] [ q ] = [ 0 ]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from petsc4py import PETSc
 
+from fem.attempt import STAGNANT, Attempt, Look, ResidualStagnated, no_better
 from fem.block_solver import BlockSolver
 from fem.law_check import Suspicion, lost_its_order
 from fem.line_search import ANY_STEP, Trial, step_length
@@ -31,47 +31,6 @@ NEWTON: Mapping[str, object] = {
     "snes_linesearch_type": "basic",  # of what `fem.line_search` leaves of the step
     "snes_max_it": 25,
 }
-
-# A residual this small beside the nodal forces which gets no better is as good as the law's stress allows.
-_STAGNANT = 1e-6
-
-
-class ResidualStagnated(UserWarning):
-    """Equilibrium holds to the digits of the law's stress, not to the tolerance asked for."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """Outcome of one Newton solve.
-
-    Attributes:
-        converged: whether equilibrium was reached.
-        iterations: Newton iterations done.
-        residuals: |R| before the first iteration and after each, with prescribed values counted as residuals.
-        reason: PETSc's name for the outcome, what is left of the residual, and the law's objection if that was it.
-        stagnated: converged to the floor of the law's noise only, see `Equilibrium`.
-        linear_iterations: of the linear solver, all Newton iterations together.
-    """
-
-    converged: bool
-    iterations: int
-    residuals: tuple[float, ...]
-    reason: str
-    stagnated: bool = False
-    linear_iterations: int = 0
-
-
-@dataclass(frozen=True)
-class Look:
-    """A displacement and load factor, in equilibrium or not.
-
-    Attributes:
-        residual: |R|, with prescribed values counted as residuals.
-        balanced: whether that is as good as equilibrium.
-    """
-
-    residual: float
-    balanced: bool
 
 
 class Equilibrium:
@@ -159,13 +118,8 @@ class Equilibrium:
             self._suspicion.look(converged)
         if not converged:
             self.forget()
-        if converged and self._stagnated and self._comm.rank == 0:
-            warnings.warn(
-                f"|R| stagnates at {left} of the nodal forces, tolerance {self._tolerance:.1e}: taken as converged, the "
-                "stress of the law seems to carry no more digits",
-                ResidualStagnated,
-                stacklevel=2,
-            )
+        if converged and self._stagnated:
+            self.warn_of_stagnation(self._residuals[-1])
         return Attempt(
             converged,
             len(self._residuals) - 1,
@@ -183,7 +137,7 @@ class Equilibrium:
         if not np.isfinite(norm):
             return None
         self.residual.show(self._x)
-        return Look(norm, self._balanced(norm, self.residual.round_off))
+        return Look(norm, self._balanced(norm, self.residual.round_off), self._nearly(norm))
 
     def directions(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]] | None:
         """Where the last `look` was: K^-1 R, and K^-1 of minus the derivative of R by the load factor. Collective.
@@ -231,6 +185,16 @@ class Equilibrium:
         """The body is put back to another state: what the last step expected of it means nothing there."""
         if self._mean_volume is not None:
             self._mean_volume.forget()
+
+    def warn_of_stagnation(self, norm: float) -> None:
+        """|R| = `norm` is taken as converged and should be smaller. Collective."""
+        if self._comm.rank == 0:
+            warnings.warn(
+                f"|R| stagnates at {norm / self.residual.nodal_force:.1e} of the nodal forces, tolerance "
+                f"{self._tolerance:.1e}: taken as converged, the stress of the law seems to carry no more digits",
+                ResidualStagnated,
+                stacklevel=3,
+            )
 
     def round_off(self) -> float:
         """Of v . K v for |v| = 1, with the same K: what rounding makes of its entries. Collective."""
@@ -318,6 +282,10 @@ class Equilibrium:
         """Whether |R| is as good as zero, or below the noise."""
         return self.residual.supported and norm <= max(self._tolerance * self.residual.nodal_force, noise)
 
+    def _nearly(self, norm: float) -> bool:
+        """Whether |R| is so small that noise in the law's stress may be all of it."""
+        return self.residual.supported and norm <= STAGNANT * self.residual.nodal_force
+
     def _test_convergence(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
         residual = norms[2]
         self._residuals.append(residual)
@@ -326,18 +294,12 @@ class Equilibrium:
         # a small load is not nothing: only where Newton has moved the body is what is left of it round-off
         if self._balanced(residual, self.residual.round_off if iteration else 0.0):
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
-        nearly = self.residual.supported and residual <= _STAGNANT * self.residual.nodal_force
-        if nearly and (self._stuck or self._no_better()):
+        if self._nearly(residual) and (self._stuck or no_better(self._residuals)):
             self._stagnated = True
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
         if self._stuck:
             return int(PETSc.SNES.ConvergedReason.DIVERGED_LINE_SEARCH)
         return int(PETSc.SNES.ConvergedReason.ITERATING)
-
-    def _no_better(self) -> bool:
-        """Whether neither of the last two iterations took a tenth off the smallest residual before them."""
-        before, last = self._residuals[:-2], self._residuals[-2:]
-        return bool(before) and min(last) > 0.9 * min(before)
 
 
 # DIVERGED_FNORM_NAN of PETSc, which 3.25 calls DIVERGED_FUNCTION_NANORINF

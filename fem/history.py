@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from mpi4py import MPI  # isort: skip  # noqa: F401
 
+from fem.attempt import Attempt
 from fem.checkpoint import Checkpoint
-from fem.equilibrium import Attempt
 from fem.load_step import LoadStep
 from fem.probes import Probes
 from fem.progress import Progress, time_left

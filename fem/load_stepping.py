@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fem.equilibrium import Attempt, Equilibrium
+from fem.attempt import Attempt
+from fem.equilibrium import Equilibrium
 from fem.history import History
 from fem.stability import Stability
 

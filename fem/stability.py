@@ -19,7 +19,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from fem.equilibrium import Attempt, Equilibrium
+from fem.attempt import Attempt
+from fem.equilibrium import Equilibrium
 
 _VECTORS = 3
 _FIRST, _LATER = 3, 1  # iterations: the vectors of the last step are a good start

@@ -12,6 +12,7 @@ COMPUTING = (
     "load_stepping",
     "gathering",
     "mixed",
+    "block_solver",
     "plane_stress",
     "constitution",
     "stability",

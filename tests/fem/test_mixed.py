@@ -215,3 +215,28 @@ def test_expected_pressure_is_that_of_small_steps() -> None:
         cells.set_out()
         errors.append(np.abs(tangent(part) - exact).max())
     assert 3.5 < errors[0] / errors[1] < 4.5
+
+
+def test_a_ball_inflated_past_its_limit() -> None:
+    # its pressure rises to 0.4935 of the shear modulus (incompressible, closed form) and falls from there on
+    mesh = unit_mesh("quadrilateral", 6)  # straight cells: 0.003 of pressure
+    X = mesh.domain.geometry.x
+    radius, angle = 1.0 + 0.5 * X[:, 0], 0.5 * np.pi * X[:, 1]
+    X[:, 0], X[:, 1] = radius * np.cos(angle), radius * np.sin(angle)
+    X[np.abs(X) < 1e-12] = 0.0
+    body = fem.Solid(mesh, SplitNeoHooke(1.0, 2e3), kind="axisymmetric", formulation="mixed")
+    body.symmetry("bottom")
+    body.pressure("left", 1.0)
+    body.watch("wall", (1.0, 0.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", fem.ResidualStagnated
+        )  # its stress carries noise: the bulk modulus times round-off
+        steps = body.trace(60, first_step=0.1, longest_step=0.2, until=lambda step: step.probes["wall"][0] > 1.2).steps
+    a = 1.0 + np.array([step.probes["wall"][0] for step in steps])
+    b = ((1.5**3 + a**3 - 1.0) / 1.5**3) ** (1.0 / 3.0)
+    exact = 0.5 * (4.0 / b + b**-4 - 4.0 / a - a**-4)
+    pressure = np.array([step.load_factor for step in steps])
+    assert np.abs(pressure - exact).max() < 0.005
+    assert pressure.max() == pytest.approx(0.4935, rel=0.01)
+    assert pressure[-1] < 0.95 * pressure.max()
