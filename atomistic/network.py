@@ -75,13 +75,17 @@ class Network:
         """All tensors, in the order of the layers, the skip last."""
         return [tensor for layer in self.layers for tensor in layer] + ([] if self.skip is None else [self.skip])
 
-    def __call__(self, descriptors: Float[Tensor, "atoms functions"]) -> Float[Tensor, "atoms"]:
-        """Atomic energies, eV."""
+    def hidden(self, descriptors: Float[Tensor, "atoms functions"]) -> Float[Tensor, "atoms units"]:
+        """h_{L-1}, what the last layer is linear in."""
         hidden = descriptors
         for (weight, bias), activation in zip(self.layers[:-1], self.activations, strict=True):
             hidden = ACTIVATIONS[activation](torch.addmm(bias, hidden, weight.T), hidden)
+        return hidden
+
+    def __call__(self, descriptors: Float[Tensor, "atoms functions"]) -> Float[Tensor, "atoms"]:
+        """Atomic energies, eV."""
         weight, bias = self.layers[-1]
-        energy = torch.addmm(bias, hidden, weight.T)[:, 0]
+        energy = torch.addmm(bias, self.hidden(descriptors), weight.T)[:, 0]
         return energy if self.skip is None else energy + descriptors @ self.skip
 
     @classmethod

@@ -1,0 +1,88 @@
+r"""Rows of a Hessian in the linear model of a potential's last layer, exact.
+
+With the features phi_p of the atoms (`atomistic.last_layer`) E = sum_p w_p sum_i phi_ip, so a product of the Hessian with a displacement v
+is linear in the weights as energies and forces are,
+
+    H v = sum_p w_p R_p(v),        R_p(v) = d/dt [ d(sum_i phi_ip)/dx ] at x + t v,        t = 0 .
+
+The gradient of a feature by the edges of atom i is A_i S_i with A_i = d phi/dG (the layers) and S_i = dG_i/dr (the descriptors), and its
+change along v is A_i dS_i + dA_i S_i: one pass of dual numbers through the descriptors' Jacobian (`atomistic.descriptor_jacobian`) gives
+S, dS and dG, one through the layers A and dA. Nothing is a difference quotient.
+"""
+
+from dataclasses import replace
+
+import torch
+import torch.autograd.forward_ad as dual
+from ase import Atoms
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+from torch.func import jacfwd, jvp, vmap
+
+from atomistic.descriptor_jacobian import values_and_jacobian
+from atomistic.neighbours import NeighbourTable, neighbour_table
+from atomistic.network import Network
+from atomistic.potential import NeuralPotential
+
+
+def hessian_rows(
+    potential: NeuralPotential, atoms: Atoms, directions: Float[ndarray, "directions atoms 3"]
+) -> Float[ndarray, "directions coordinates columns"]:
+    """R(v) of each direction v (eV/A^2 for a unit weight, times the unit of v); columns as in `atomistic.last_layer`.
+
+    Times the weights of the last layer they are H v.
+
+    Raises:
+        UnknownElement: where an element is not known.
+    """
+    potential.check_elements(atoms)
+    table = neighbour_table(atoms, potential.cutoff)
+    return torch.stack([_along(potential, table, torch.from_numpy(v)) for v in directions]).numpy()
+
+
+def _along(
+    potential: NeuralPotential, table: NeighbourTable, direction: Float[Tensor, "atoms 3"]
+) -> Float[Tensor, "coordinates columns"]:
+    along = (direction[table.index] - direction[:, None]) * table.mask[..., None]
+    with dual.dual_level():
+        moving = replace(table, vectors=dual.make_dual(table.vectors, along))
+        values, moved = values_and_jacobian(potential.descriptors, moving)
+        slopes, slopes_change = dual.unpack_dual(moved)
+    values_change = torch.einsum("afmk,amk->af", slopes, along)
+    parts = []
+    for number in potential.descriptors.numbers:
+        own = torch.nonzero(table.numbers == number)[:, 0]
+        network = potential.networks[number]
+        by_edges = _gradient_change(
+            network, *(part[own, : network.inputs] for part in (values, values_change, slopes, slopes_change))
+        )
+        parts.append(_folded(by_edges, own, table))
+    return torch.cat(parts, dim=-1)
+
+
+def _gradient_change(
+    network: Network,
+    values: Float[Tensor, "own functions"],
+    values_change: Float[Tensor, "own functions"],
+    slopes: Float[Tensor, "own functions neighbours 3"],
+    slopes_change: Float[Tensor, "own functions neighbours 3"],
+) -> Float[Tensor, "own features neighbours 3"]:
+    """d/dt of the features' derivatives by the edges: hidden units, the constant, descriptors where there is a skip."""
+    hidden, hidden_change = jvp(vmap(jacfwd(lambda one: network.hidden(one[None])[0])), (values,), (values_change,))
+    change = torch.einsum("apf,afmk->apmk", hidden, slopes_change)
+    change += torch.einsum("apf,afmk->apmk", hidden_change, slopes)
+    constant = torch.zeros_like(change[:, :1])
+    return torch.cat([change, constant] + ([] if network.skip is None else [slopes_change]), dim=1)
+
+
+def _folded(
+    by_edges: Float[Tensor, "own features neighbours 3"], own: Tensor, table: NeighbourTable
+) -> Float[Tensor, "coordinates features"]:
+    """By the positions: an edge of i to j pulls at j and pushes i."""
+    columns = by_edges.permute(0, 2, 3, 1)
+    total = columns.new_zeros(len(table.numbers), 3, columns.shape[-1])
+    mask = table.mask[own]
+    total.index_add_(0, table.index[own][mask], columns[mask])
+    total.index_add_(0, own, -columns.sum(1))
+    return total.flatten(0, 1)
