@@ -69,7 +69,13 @@ class Residual:
         if not self.material.update():
             raise LawFailed(f"the law cannot be evaluated in the undeformed state: {self.material.rejection}")
         self._evaluated_at: np.ndarray | None = np.zeros(self._owned)
-        self.round_off = self._round_off_level()
+        d = weak.mesh.domain.geometry.dim
+        nodes = space.dofmap.index_map.size_global
+        self._spacing = (self.material.volume() / nodes) ** (1.0 / d)
+        self._rounding = (
+            10.0 * np.finfo(float).eps * self.material.stiffness() * self._spacing ** (d - 1) * np.sqrt(nodes)
+        )
+        self.round_off = float(self._rounding)
 
     def vector(self) -> Any:
         """A new vector of nodal values; whoever asks for it destroys it."""
@@ -102,6 +108,7 @@ class Residual:
         start = time.perf_counter()
         self.material.nodal_forces(f)
         self.nodal_force = max(_norm(f), self.loads.size())
+        self.round_off = self._round_off_level(x)
         self.loads.add_forces(f, -1.0)
         self.supported = self._supports.reached(x)
         if not self.supported:
@@ -188,15 +195,12 @@ class Residual:
             self.objection = self.material.rejection
         return accepted
 
-    def _round_off_level(self) -> float:
-        """|R| below which digits are noise: ten roundings of F (relative to 1), each times stiffness and nodal area."""
-        stiffness = self.material.stiffness()
-        volume = self.material.volume()
-        d = self.displacement.function_space.mesh.geometry.dim
-        nodes = self.displacement.function_space.dofmap.index_map.size_global
-        return float(10.0 * np.finfo(float).eps * stiffness * (volume / nodes) ** ((d - 1) / d) * np.sqrt(nodes))
+    def _round_off_level(self, x: PETSc.Vec) -> float:
+        """|R| below which digits are noise: ten roundings of F = I + sum_a u_a grad N_a, relative to 1 + max |u| / h where a node has the
+        volume h^d, times stiffness and nodal area."""
+        return float(self._rounding * (1.0 + _norm(x, PETSc.NormType.NORM_INFINITY) / self._spacing))
 
 
-def _norm(vector: PETSc.Vec) -> float:
-    norm: Any = vector.norm()  # a pair for some kinds of norm, says petsc4py
+def _norm(vector: PETSc.Vec, kind: Any = None) -> float:
+    norm: Any = vector.norm(kind)  # a pair for some kinds of norm, says petsc4py
     return float(norm)
