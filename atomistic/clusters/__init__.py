@@ -4,10 +4,10 @@
     terms = many_body_expansion(cluster, atomistic.NeuralCalculator(potential)).terms
 """
 
-from atomistic.clusters.basin_hopping import BasinHopping, NoMoveAccepted, basin_hopping
+from atomistic.clusters.basin_hopping import BasinHopping, ClusterEvaporated, NoMoveAccepted, basin_hopping
 from atomistic.clusters.lennard_jones import LennardJones, OverlappingAtoms
 from atomistic.clusters.many_body import ManyBodyExpansion, TooFewAtoms, many_body_expansion
-from atomistic.clusters.surface import Bounds, ClusterEvaporated, surface_of
+from atomistic.clusters.surface import Bounds, surface_of
 
 __all__ = [
     "BasinHopping",

@@ -18,19 +18,27 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from atomistic.clusters.moves import Move, spread_apart
-from atomistic.clusters.surface import Bounds, ClusterEvaporated, Positions, Quench, Surface, quench
+from atomistic.clusters.surface import Bounds, Positions, Quench, Surface, quench
 
 
-class NoMoveAccepted(RuntimeError):
-    """A walk that never left its start.
+class WalkFailed(RuntimeError):
+    """A walk that led nowhere.
 
     Attributes:
-        walk: what it found.
+        walk: what it came across.
     """
 
     def __init__(self, message: str, walk: "BasinHopping") -> None:
         super().__init__(message)
         self.walk = walk
+
+
+class ClusterEvaporated(WalkFailed):
+    """No way down ended in a whole cluster: they fell into pieces, or into a hole of the surface."""
+
+
+class NoMoveAccepted(WalkFailed):
+    """A walk that never left its start."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class BasinHopping:
         """
         whole = [found for found in self.quenches if found.state == "whole"]
         if not whole:
-            raise ClusterEvaporated(self._nothing())
+            raise ClusterEvaporated(self._nothing(), self)
         return min(whole, key=lambda found: found.energy)
 
     @property
@@ -87,7 +95,7 @@ def basin_hopping(
     *,
     steps: int,
     temperature: float,
-    seed: int,
+    seed: int | tuple[int, ...],
     bounds: Bounds,
     patience: int | None = None,
     stop_below: float = -np.inf,

@@ -31,9 +31,8 @@ MEMORY: Final = 8
 
 MOST_ITERATIONS: Final = 5000
 
-
-class ClusterEvaporated(RuntimeError):
-    """A cluster that fell into pieces."""
+VACUUM: Final = 30.0
+"""Angstrom, by which the box of a cluster is wider than it."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,7 @@ class CalculatorSurface:
 
     def __init__(self, calculator: Calculator, atoms: Atoms) -> None:
         self.atoms: Atoms = atoms.copy()
+        self.atoms.set_cell(np.ptp(atoms.positions, axis=0) + VACUUM)  # some calculators sort the atoms into a box
         self.atoms.calc = calculator
 
     def __call__(self, positions: Positions) -> tuple[float, Positions]:
