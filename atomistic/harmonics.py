@@ -47,14 +47,18 @@ def coupling(first: int, second: int, third: int) -> Float[ndarray, "m1 m2 m3"]:
 
     Zero unless l1 + l2 + l3 is even and each l is at most the sum of the others.
     """
-    degree = max(first, second, third)
-    nodes, weights = np.polynomial.legendre.leggauss(3 * degree // 2 + 1)
-    angles = 2.0 * math.pi * np.arange(3 * degree + 1) / (3 * degree + 1)
-    points = np.array(
-        [(math.sqrt(1 - z * z) * math.cos(a), math.sqrt(1 - z * z) * math.sin(a), z) for z, a in product(nodes, angles)]
-    )
-    harmonics = spherical_harmonics(torch.from_numpy(points), degree).numpy()
-    shares = np.repeat(weights, len(angles)) / (2.0 * len(angles))
+    unit, shares = quadrature(3 * max(first, second, third))
+    harmonics = spherical_harmonics(unit, max(first, second, third)).numpy()
     a, b, c = (harmonics[:, order * order : (order + 1) ** 2] for order in (first, second, third))
     value = np.einsum("p,pa,pb,pc->abc", shares, a, b, c)
     return np.where(np.abs(value) < 1e-14, 0.0, value)
+
+
+def quadrature(degree: int) -> tuple[Float[Tensor, "points 3"], Float[ndarray, "points"]]:
+    """Unit vectors and weights (of sum 1) that average polynomials up to `degree` over the sphere exactly: Gauss-Legendre by trapezium."""
+    nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    angles = 2.0 * math.pi * np.arange(degree + 1) / (degree + 1)
+    points = np.array(
+        [(math.sqrt(1 - z * z) * math.cos(a), math.sqrt(1 - z * z) * math.sin(a), z) for z, a in product(nodes, angles)]
+    )
+    return torch.from_numpy(points), np.repeat(weights, len(angles)) / (2.0 * len(angles))
