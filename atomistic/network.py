@@ -18,7 +18,9 @@ def softplus(x: Tensor) -> Tensor:
 
 def radial(z: Tensor, inputs: Tensor) -> Tensor:
     """exp(min(z - |x|^2 / 2, 0)): with weights w and bias -|w|^2 / 2 the Gaussian exp(-|x - w|^2 / 2) about the centre w."""
-    return torch.exp((z - 0.5 * inputs.square().sum(-1, keepdim=True)).clamp(max=0.0))
+    exponent = z - 0.5 * inputs.square().sum(-1, keepdim=True)
+    # The value is bounded against round-off; a derivative of the bound would lose the curvature at the centres.
+    return torch.exp(exponent - exponent.detach().clamp(min=0.0))
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
