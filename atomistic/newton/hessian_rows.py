@@ -10,8 +10,11 @@ change along v is A_i dS_i + dA_i S_i: one pass of dual numbers through the desc
 S, dS and dG, one through the layers A and dA. Nothing is a difference quotient.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
+import numpy as np
 import torch
 import torch.autograd.forward_ad as dual
 from ase import Atoms
@@ -21,29 +24,41 @@ from torch import Tensor
 from torch.func import jacfwd, jvp, vmap
 
 from atomistic.descriptor_jacobian import values_and_jacobian
-from atomistic.neighbours import NeighbourTable, neighbour_table
+from atomistic.neighbours import NeighbourTable, join_tables, neighbour_table
 from atomistic.network import Network
 from atomistic.potential import NeuralPotential
 
+ATOMS_AT_ONCE: Final = 192
+"""Atoms in one pass of dual numbers, whose overhead is that of many atoms."""
+
 
 def hessian_rows(
-    potential: NeuralPotential, atoms: Atoms, directions: Float[ndarray, "directions atoms 3"]
-) -> Float[ndarray, "directions coordinates columns"]:
-    """R(v) of each direction v (eV/A^2 for a unit weight, times the unit of v); columns as in `atomistic.last_layer`.
+    potential: NeuralPotential,
+    structures: Sequence[Atoms],
+    directions: Sequence[Float[ndarray, "atoms 3"]],
+) -> Iterator[Float[ndarray, "coordinates columns"]]:
+    """R(v) of each structure along its direction v (eV/A^2 for a unit weight, times the unit of v); columns as in `last_layer`.
 
     Times the weights of the last layer they are H v.
 
     Raises:
         UnknownElement: where an element is not known.
     """
-    potential.check_elements(atoms)
-    table = neighbour_table(atoms, potential.cutoff)
-    return torch.stack([_along(potential, table, torch.from_numpy(v)) for v in directions]).numpy()
+    batch: list[tuple[NeighbourTable, Tensor]] = []
+    for atoms, direction in zip(structures, directions, strict=True):
+        potential.check_elements(atoms)
+        table = neighbour_table(atoms, potential.cutoff)
+        if batch and sum(len(one.numbers) for one, _ in batch) + len(atoms) > ATOMS_AT_ONCE:
+            yield from _along(potential, batch)
+            batch = []
+        batch.append((table, torch.from_numpy(np.ascontiguousarray(direction, dtype=np.float64))))
+    if batch:
+        yield from _along(potential, batch)
 
 
-def _along(
-    potential: NeuralPotential, table: NeighbourTable, direction: Float[Tensor, "atoms 3"]
-) -> Float[Tensor, "coordinates columns"]:
+def _along(potential: NeuralPotential, batch: list[tuple[NeighbourTable, Tensor]]) -> list[ndarray]:
+    table = join_tables([one for one, _ in batch])
+    direction = torch.cat([one for _, one in batch])
     along = (direction[table.index] - direction[:, None]) * table.mask[..., None]
     with dual.dual_level():
         moving = replace(table, vectors=dual.make_dual(table.vectors, along))
@@ -58,7 +73,8 @@ def _along(
             network, *(part[own, : network.inputs] for part in (values, values_change, slopes, slopes_change))
         )
         parts.append(_folded(by_edges, own, table))
-    return torch.cat(parts, dim=-1)
+    columns = torch.cat(parts, dim=-1)
+    return [part.flatten(0, 1).numpy() for part in columns.split([len(one.numbers) for one, _ in batch])]
 
 
 def _gradient_change(
@@ -78,11 +94,11 @@ def _gradient_change(
 
 def _folded(
     by_edges: Float[Tensor, "own features neighbours 3"], own: Tensor, table: NeighbourTable
-) -> Float[Tensor, "coordinates features"]:
+) -> Float[Tensor, "atoms 3 features"]:
     """By the positions: an edge of i to j pulls at j and pushes i."""
     columns = by_edges.permute(0, 2, 3, 1)
     total = columns.new_zeros(len(table.numbers), 3, columns.shape[-1])
     mask = table.mask[own]
     total.index_add_(0, table.index[own][mask], columns[mask])
     total.index_add_(0, own, -columns.sum(1))
-    return total.flatten(0, 1)
+    return total

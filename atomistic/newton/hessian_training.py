@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from atomistic.last_layer import last_layer_weights, with_last_layer
@@ -45,22 +43,16 @@ def learn_hessians(
     weights, factor = last_layer_weights(posterior.potential), posterior.factor
     precision = np.eye(factor.shape[1])
     right = np.zeros(factor.shape[1])
-    for label in labels:
-        rows = hessian_rows(posterior.potential, label.atoms, label.directions)
-        lengths = np.linalg.norm(label.directions.reshape(len(rows), -1), axis=1)[:, None]
-        misfit = (label.products.reshape(len(rows), -1) - rows @ weights) / (error * lengths)
-        scaled = ((rows / (error * lengths[..., None])).reshape(-1, len(weights))) @ factor
+    displaced = [(label.atoms, v, p) for label in labels for v, p in zip(label.directions, label.products, strict=True)]
+    structures, directions, products = zip(*displaced, strict=True)
+    for rows, v, p in zip(hessian_rows(posterior.potential, structures, directions), directions, products, strict=True):
+        unit = error * float(np.linalg.norm(v))
+        scaled = rows @ factor / unit
         precision += scaled.T @ scaled
-        right += scaled.T @ misfit.ravel()
+        right += scaled.T @ (p.ravel() - rows @ weights) / unit
     triangle = cholesky(precision, lower=True)
     moved = weights + factor @ cho_solve((triangle, True), right)
     potential = with_last_layer(posterior.potential, moved)
     potential.provenance["hessians"] = f"{len(labels)} structures, error {error:g} eV/A^2"
     return replace(posterior, potential=potential, factor=solve_triangular(triangle, factor.T, lower=True).T)
 
-
-def hessian_errors(
-    labels: Sequence[HessianLabel], posterior: LastLayerLaplace
-) -> Float[ndarray, "labels"]:
-    """Root mean square error of the products of each structure, eV/A^2 for displacements of length 1."""
-    raise NotImplementedError
