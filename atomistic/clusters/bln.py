@@ -1,16 +1,21 @@
 r"""The off-lattice protein of Honeycutt and Thirumalai: a chain of hydrophobic (B), hydrophilic (L) and neutral (N) beads.
 
     V =  K_r/2 sum_bonds (r - r_e)^2  +  K_theta/2 sum_angles (theta - theta_e)^2  +  sum_dihedrals [ C (1 + cos phi) + D (1 + cos 3 phi) ]
-       + 4 epsilon sum_{j >= i + 2} [ a_ij (sigma / r_ij)^12 + b_ij (sigma / r_ij)^6 ]
+       + 4 epsilon sum_{j >= i + s} [ a_ij (sigma / r_ij)^12 + b_ij (sigma / r_ij)^6 ]
 
-(Honeycutt and Thirumalai, Proc. Natl. Acad. Sci. USA 87 (1990) 3526, with springs in place of rigid bonds as in Berry, Elmaci, Rose and
-Vekhter, Proc. Natl. Acad. Sci. USA 94 (1997) 9520, and Wales and Dewsbury, J. Chem. Phys. 121 (2004) 10284):
+(Honeycutt and Thirumalai, Proc. Natl. Acad. Sci. USA 87 (1990) 3526 and Biopolymers 32 (1992) 695), phi = pi being trans, with
 
-    r_e = sigma, K_r = 231.2 epsilon / sigma^2, K_theta = 20 epsilon / rad^2, theta_e = 1.8326 rad (105 degrees),
+    r_e = sigma, K_theta = 20 epsilon / rad^2, theta_e = 105 degrees,
     C = 0, D = 0.2 epsilon where two or more of the four beads are N, else C = D = 1.2 epsilon,
     (a, b) = (1, -1) for B with B, (2/3, 2/3) for L with L and L with B, (1, 0) for N with any.
 
-The sequence of 46 beads is B9 N3 (LB)4 N3 B9 N3 (LB)5 L: four strands that fold into a barrel. phi = pi is trans.
+Two sets are in use that differ in the stiffness of bonds and in the nearest beads that interact, `stiff` and `soft`:
+
+    stiff   K_r = 400 epsilon / sigma^2     s = 3    lowest energy -49.2635 epsilon
+    soft    K_r = 231.2 epsilon / sigma^2   s = 2    (Berry, Elmaci, Rose and Vekhter, Proc. Natl. Acad. Sci. USA 94 (1997) 9520)
+
+-49.2635 is the published lowest energy (Lee and Berne, J. Phys. Chem. A 104 (2000) 86; Kim, Lee and Lee, J. Chem. Phys. 119 (2003) 10274)
+of the sequence B9 N3 (LB)4 N3 B9 N3 (LB)5 L of 46 beads, whose four strands fold into a barrel.
 """
 
 from dataclasses import dataclass
@@ -20,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from atomistic.clusters.lennard_jones import OverlappingAtoms
@@ -36,6 +41,10 @@ class InvalidSequence(ValueError):
     """A chain of other letters than B, L and N, or too short to have a dihedral angle."""
 
 
+LOWEST_46: Final = -49.2635
+"""Published lowest energy of `BLN_46`, epsilon."""
+
+
 @dataclass(frozen=True)
 class BLNProtein:
     """The model of a sequence, in reduced units: epsilon = 1 eV, sigma = 1 Angstrom.
@@ -45,19 +54,31 @@ class BLNProtein:
         bond_stiffness: K_r.
         angle_stiffness: K_theta.
         angle: theta_e, radians.
+        separation: s, from which on beads of the chain interact as if loose.
 
     Raises:
         InvalidSequence: for other letters, or fewer than four.
+        ValueError: for a stiffness or a separation that is not positive.
     """
 
     sequence: str = BLN_46
-    bond_stiffness: float = 231.2
+    bond_stiffness: float = 400.0
     angle_stiffness: float = 20.0
-    angle: float = 1.8326
+    angle: float = np.pi * 105.0 / 180.0
+    separation: int = 3
 
     def __post_init__(self) -> None:
         if set(self.sequence) - set(ELEMENTS) or len(self.sequence) < 4:
             raise InvalidSequence(f"sequence {self.sequence!r}, expected four or more letters of {', '.join(ELEMENTS)}")
+        if not (self.bond_stiffness > 0.0 and self.angle_stiffness > 0.0 and self.separation >= 1):
+            raise ValueError(
+                f"stiffnesses {self.bond_stiffness} and {self.angle_stiffness}, separation {self.separation}; expected positive numbers"
+            )
+
+    @classmethod
+    def soft(cls, sequence: str = BLN_46) -> "BLNProtein":
+        """The second set of the module's docstring."""
+        return cls(sequence, bond_stiffness=231.2, separation=2)
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -89,7 +110,7 @@ class BLNProtein:
             OverlappingAtoms: for two beads at one place.
         """
         energy, forces = self.chain_energy_and_forces(positions)
-        further, pull = self.loose_energy_and_forces(positions, bonded=False)
+        further, pull = pair_energy_and_forces(positions, *self._pairs)
         return energy + further, forces + pull
 
     def chain_energy_and_forces(self, positions: Positions) -> tuple[float, Positions]:
@@ -149,10 +170,12 @@ class BLNProtein:
         forces[1:] -= slopes
         return energy, forces
 
-    def loose_energy_and_forces(self, positions: Positions, *, bonded: bool = True) -> tuple[float, Positions]:
-        """The last term alone; `bonded` counts the pairs of bonded beads too, as if no bead were bound."""
-        repulsive, attractive = self._pairs[bonded]
-        return pair_energy_and_forces(positions, repulsive, attractive)
+    @cached_property
+    def near_pairs(self) -> Int[ndarray, "pairs 2"]:
+        """Pairs of beads nearer to each other along the chain than `separation`: what they do to each other is in the chain's terms."""
+        first, second = np.triu_indices(len(self), 1)
+        near = second - first < self.separation
+        return np.stack([first[near], second[near]], axis=1)
 
     @cached_property
     def _dihedrals(self) -> tuple[Float[ndarray, "dihedrals"], Float[ndarray, "dihedrals"]]:
@@ -161,10 +184,11 @@ class BLNProtein:
         return np.where(flexible, 0.0, 1.2), np.where(flexible, 0.2, 1.2)
 
     @cached_property
-    def _pairs(self) -> dict[bool, tuple[Float[ndarray, "n n"], Float[ndarray, "n n"]]]:
+    def _pairs(self) -> tuple[Float[ndarray, "n n"], Float[ndarray, "n n"]]:
+        place = np.arange(len(self))
+        apart = np.abs(place[:, None] - place) >= self.separation
         repulsive, attractive = pair_coefficients(self.sequence)
-        apart = np.abs(np.subtract.outer(np.arange(len(self)), np.arange(len(self)))) >= 2
-        return {True: (repulsive, attractive), False: (repulsive * apart, attractive * apart)}
+        return repulsive * apart, attractive * apart
 
 
 def pair_coefficients(beads: str) -> tuple[Float[ndarray, "n n"], Float[ndarray, "n n"]]:
