@@ -68,7 +68,7 @@ def warn_of_inconsistent_stresses(
         warnings.warn(
             f"the stresses of the configurations of group {', '.join(members)} {finding}",
             InconsistentStress,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -11,7 +11,8 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -25,12 +26,13 @@ from atomistic.crystal import nearest_distance
 from atomistic.descriptors import Descriptors, descriptors_to_header
 from atomistic.kalman_filter import KalmanFilter
 from atomistic.label_checks import InvalidTrainingData, check_labels, warn_of_suspect_structures
-from atomistic.linear_fit import LinearModel, ridge_regression
+from atomistic.linear_fit import ridge_regression
 from atomistic.network_file import read_network_file, write_network_file
 from atomistic.optimisers import LBFGS, Adam, Optimiser, State, batches
 from atomistic.potential import NeuralPotential
 from atomistic.stress_check import warn_of_inconsistent_stresses
 from atomistic.training_loss import Loss, Model
+from atomistic.training_objective import Objective, spread_of_energies, stored
 from atomistic.training_rows import Rows, descriptor_rows
 from atomistic.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 from atomistic.whitening import ErrorScales, whiten, whitening
@@ -112,12 +114,16 @@ class Training:
         history: one row an epoch or cycle: its number, loss, RMSE of energy (eV/atom), force (eV/A), stress (GPa) on the training set.
         validation: the same of the validation set: loss, RMSE of energy, force, stress; no columns where there is none.
         phases: the optimiser of each row.
+        parameters: of the potential, as the loss takes them.
+        objective: makes the loss and its data again; a training does not hold them, they fill the memory.
     """
 
     potential: NeuralPotential
     history: Float[ndarray, "epochs 5"]
     validation: Float[ndarray, "epochs columns"]
     phases: tuple[str, ...]
+    parameters: Float[ndarray, "parameters"]
+    objective: Callable[[], Objective]
 
 
 @dataclass
@@ -167,6 +173,37 @@ def train(
     warn_of_suspect_structures(configurations)
     given, kept = _split(list(configurations), settings.validation, validation, seed)
     descriptors = descriptors or default_descriptors(given, settings)
+    objective = _objective(given, descriptors, settings, device)
+    loss, white = objective.loss, objective.whitening
+    held = None
+    if kept:
+        held_rows = [block.to(device) for block in descriptor_rows(descriptors, kept)]
+        held_rows = [stored(block, settings.precision) for block in whiten(held_rows, white)]
+        held = Loss(held_rows, loss.model, loss.shift, settings.scales, 0.0)
+    fingerprint = json.dumps(
+        {
+            "seed": seed,
+            "descriptors": descriptors_to_header(descriptors),
+            "data": _digest(loss.rows + ([] if held is None else held.rows)),
+            **asdict(settings),
+        }
+    )
+    initial = objective.initial(seed)
+    at = _resume(checkpoint, fingerprint) or _Progress(initial, initial)
+    phases = _optimise(
+        _optimisers(loss, settings, seed), loss, held, settings.patience, at, checkpoint, fingerprint, progress
+    )
+    best = at.theta if held is None else at.best
+    provenance = {"training": fingerprint, "configurations": str(len(given))}
+    potential = objective.potential(best, provenance)
+    steps = len(at.history)
+    validated = np.array(at.validation).reshape(steps, 0 if held is None else 4)
+    again = partial(_objective, given, descriptors, settings, device)
+    return Training(potential, np.array(at.history).reshape(steps, 5), validated, phases, best, again)
+
+
+def _objective(given: list[Atoms], descriptors: Descriptors, settings: TrainingSettings, device: str) -> Objective:
+    """Loss of the structures in whitened inputs, and the linear model that its networks start from."""
     rows = [block.to(device) for block in descriptor_rows(descriptors, given)]
     white = whitening(rows, settings.scales, floor=settings.whitening_floor, power=settings.whitening_power)
     rows = whiten(rows, white)
@@ -180,51 +217,7 @@ def train(
         linear = ridge_regression(rows, numbers, settings.scales, settings.decay / unit**2)
     rows = [stored(block, settings.precision) for block in rows]
     model = Model(numbers, (rows[0].values.shape[-1], *settings.hidden, 1), unit)
-    loss = Loss(rows, model, linear.shift, settings.scales, settings.decay)
-    held = None
-    if kept:
-        held_rows = [block.to(device) for block in descriptor_rows(descriptors, kept)]
-        held_rows = [stored(block, settings.precision) for block in whiten(held_rows, white)]
-        held = Loss(held_rows, model, linear.shift, settings.scales, 0.0)
-    fingerprint = json.dumps(
-        {
-            "seed": seed,
-            "descriptors": descriptors_to_header(descriptors),
-            "data": _digest(rows + ([] if held is None else held.rows)),
-            **asdict(settings),
-        }
-    )
-    initial = model.initial(seed, linear.coefficients)
-    at = _resume(checkpoint, fingerprint) or _Progress(initial, initial)
-    phases = _optimise(
-        _optimisers(loss, settings, seed), loss, held, settings.patience, at, checkpoint, fingerprint, progress
-    )
-    best = at.theta if held is None else at.best
-    networks = {
-        number: white.folded(network, number, linear.shift[number], descriptors.count(number))
-        for number, network in model.networks(loss.tensor(best)).items()
-    }
-    provenance = {"training": fingerprint, "configurations": str(len(given))}
-    potential = NeuralPotential(descriptors, networks, provenance)
-    steps = len(at.history)
-    validated = np.array(at.validation).reshape(steps, 0 if held is None else 4)
-    return Training(potential, np.array(at.history).reshape(steps, 5), validated, phases)
-
-
-def spread_of_energies(rows: Sequence[Rows], linear: LinearModel) -> float:
-    """Root mean square of the atomic energies that a linear model gives the whitened rows, its constants left out; eV."""
-    squares = atoms = 0.0
-    for block in rows:
-        for number, coefficients in linear.coefficients.items():
-            own = block.values[block.numbers == number]
-            squares += float((own @ coefficients).square().sum())
-            atoms += len(own)
-    return float(np.sqrt(squares / atoms))
-
-
-def stored(block: Rows, precision: str) -> Rows:
-    """The rows with the Jacobian, which fills the memory, in single or double precision; all else stays double."""
-    return block if precision == "double" else replace(block, jacobian=block.jacobian.float())
+    return Objective(descriptors, Loss(rows, model, linear.shift, settings.scales, settings.decay), white, linear)
 
 
 def default_descriptors(configurations: Sequence[Atoms], settings: TrainingSettings) -> BodyOrdered:

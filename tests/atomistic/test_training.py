@@ -139,6 +139,15 @@ def test_a_trained_network_equals_its_folded_potential(small_training: Trained) 
     assert training.history[-1, 2] == pytest.approx(energy, rel=1e-4)
 
 
+def test_the_objective_made_again_is_the_one_that_was_minimised(small_training: Trained) -> None:
+    configurations, training = small_training
+    objective = training.objective()
+    assert objective.loss.at(training.parameters) == pytest.approx(training.history[-1, 1], rel=1e-12)
+    again = objective.potential(training.parameters, {})
+    atoms = configurations[0]
+    assert again.predict(atoms).energy == pytest.approx(training.potential.predict(atoms).energy, rel=1e-12)
+
+
 def test_held_out_errors_of_a_short_training(small_training: Trained) -> None:
     """A quarter of the demo's data, a few seconds: already within a few meV/atom; the full size is tested slowly."""
     configurations, training = small_training
