@@ -7,6 +7,7 @@
 from atomistic.phases.energy_volume import EnergyVolume, PhaseChanged, energy_volume
 from atomistic.phases.equation_of_state import BirchMurnaghan, MinimumNotBracketed, PressureOutOfRange, TooFewVolumes
 from atomistic.phases.prototypes import UnknownPhase, prototype, structure_name
+from atomistic.phases.transferability import Fit, NoStructures, PhaseError, table, transferability
 from atomistic.phases.transitions import (
     NoCommonTangent,
     Transition,
@@ -19,9 +20,12 @@ from atomistic.phases.transitions import (
 __all__ = [
     "BirchMurnaghan",
     "EnergyVolume",
+    "Fit",
     "MinimumNotBracketed",
     "NoCommonTangent",
+    "NoStructures",
     "PhaseChanged",
+    "PhaseError",
     "PressureOutOfRange",
     "TooFewVolumes",
     "Transition",
@@ -33,4 +37,6 @@ __all__ = [
     "ranking",
     "stable_phases",
     "structure_name",
+    "table",
+    "transferability",
 ]

@@ -21,10 +21,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from numpy.polynomial import Polynomial
-from scipy.optimize import brentq
 
 PARAMETERS: Final = 4
 """Of the equation of state; fewer volumes leave it undetermined."""
+
+ITERATIONS: Final = 100
+"""At most so many; each bisects at least, and Newton's method ends after a few."""
 
 
 class TooFewVolumes(ValueError):
@@ -149,21 +151,32 @@ class BirchMurnaghan:
             PressureOutOfRange: beyond the pressures that the branch reaches.
         """
         wanted = np.asarray(pressure, dtype=np.float64)
-        return np.array([self._volume(float(one)) for one in wanted.ravel()]).reshape(wanted.shape)
-
-    def _volume(self, pressure: float) -> float:
         smallest, largest = self.stable_volumes
-        if smallest == 0.0:
+        if smallest == 0.0:  # every pressure is reached
             smallest = 0.5 * self.volume0
-            while self.pressure(smallest) < pressure < np.inf:
+            while float(self.pressure(smallest)) < wanted.max(initial=0.0) < np.inf:
                 smallest *= 0.5
-        low, high = float(self.pressure(largest)), float(self.pressure(smallest))
-        if not low <= pressure <= high:
+        reached = float(self.pressure(largest)), float(self.pressure(smallest))
+        outside = ~((wanted >= reached[0]) & (wanted <= reached[1]))
+        if outside.any():
             raise PressureOutOfRange(
-                f"{self.name}: no stable volume at {pressure:.4g} eV/A^3 (expected {low:.4g} to {high:.4g}); beyond, the "
-                "equation of state has a negative bulk modulus"
+                f"{self.name}: no stable volume at {wanted[outside][0]:.4g} eV/A^3 (expected {reached[0]:.4g} to {reached[1]:.4g}); "
+                "beyond, the equation of state has a negative bulk modulus"
             )
-        return float(brentq(lambda V: float(self.pressure(V)) - pressure, smallest, largest, xtol=1e-14, rtol=1e-15))
+        # Newton's method, P' = -B/V, kept between bounds that P, which falls with V, closes in.
+        low, high = np.full(wanted.shape, smallest), np.full(wanted.shape, largest)
+        volume = np.full(wanted.shape, self.volume0)
+        for _ in range(ITERATIONS):
+            excess = self.pressure(volume) - wanted
+            low, high = np.where(excess >= 0.0, volume, low), np.where(excess <= 0.0, volume, high)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                following = volume * (1.0 + excess / self.bulk_modulus(volume))
+            following = np.where((following >= low) & (following <= high), following, 0.5 * (low + high))
+            settled = np.abs(following - volume) <= 4.0 * np.finfo(np.float64).eps * volume
+            volume = following
+            if settled.all():
+                break
+        return volume
 
     def enthalpy(self, pressure: Float[ndarray, "*shape"] | float) -> Float[ndarray, "*shape"]:
         """H(P) = E + P V at V(P), eV an atom.

@@ -18,7 +18,8 @@ from scipy.optimize import brentq
 
 from atomistic.phases.equation_of_state import BirchMurnaghan
 
-SAMPLES: Final = 400
+SAMPLES: Final = 200
+"""Of the pressures, or volumes, between which a change of sign is looked for."""
 
 
 class NoCommonTangent(ValueError):
@@ -64,7 +65,7 @@ def equal_enthalpy(first: BirchMurnaghan, second: BirchMurnaghan) -> Transition:
     def above(pressure: float) -> float:
         return float(second.enthalpy(pressure) - first.enthalpy(pressure))
 
-    difference = np.array([above(one) for one in pressures])
+    difference = second.enthalpy(pressures) - first.enthalpy(pressures)
     crossed = np.flatnonzero(np.sign(difference[:-1]) != np.sign(difference[1:]))
     if not len(crossed):
         raise _none(first, second, pressures[0], pressures[-1], difference[0], difference[-1])
