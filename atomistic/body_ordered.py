@@ -103,6 +103,17 @@ class BodyOrdered:
         two_body = len(self.numbers) * self.radial
         return two_body + len(self.pairs) * self.degree + len(self.channels) * len(self.triples)
 
+    def radial_orders(self, number: int) -> Float[np.ndarray, "functions"]:
+        """Degree of each descriptor in the radial polynomials: k, k + k' and 3 k of two-, three- and four-body functions.
+
+        A channel counts as the mean of its Chebyshev functions, by their squared coefficients.
+        """
+        squares = np.square(np.array(self.channels))
+        of_channel = squares.sum(1) @ np.arange(self.angular) / np.maximum(squares.sum((1, 2)), np.finfo(float).tiny)
+        two_body = np.tile(np.arange(self.radial, dtype=float), len(self.numbers))
+        three_body = np.repeat(of_channel[np.array(self.pairs)].sum(1), self.degree)
+        return np.concatenate([two_body, three_body, np.tile(3.0 * of_channel, len(self.triples))])
+
     def values(
         self,
         number: int,

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
+import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -30,6 +31,10 @@ class Descriptors(Protocol):
 
     def count(self, number: int) -> int:
         """Number of descriptors of an atom of element `number`."""
+        ...
+
+    def radial_orders(self, number: int) -> Float[np.ndarray, "functions"]:
+        """How fast each descriptor varies with the distances: its degree in radial polynomials, 0 where it has none."""
         ...
 
     def values(

@@ -1,6 +1,6 @@
 r"""Potentials by sparse Gaussian process regression, fitted in closed form: a layer of Gaussians about environments of the data.
 
-In inputs x = (G - mean) T scaled by what the data say of them (`atomistic.whitening`) the energy of an atom is
+In inputs x = (G - mean) D T scaled by what the data say of them (`atomistic.whitening`) the energy of an atom is
 
     E(x) = e + w . x + sum_m v_m k(x, z_m),      k(x, z) = exp(-|x - z|^2 / (2 l^2)),
 
@@ -14,6 +14,10 @@ With the rows B_s of one structure its residual, had it been left out, is r_s = 
 leave-one-out formula of Allen, Technometrics 16 (1974) 125, for blocks of rows): these residuals choose the amplitude and are the errors to
 expect of other structures of the kinds in the data. H^-1 is the covariance of theta, from which error bars of anything predicted follow
 (`atomistic.laplace`).
+
+D = diag(beta^k) for descriptors of degree k in the radial polynomials: energies are smooth functions of the distances, and the Chebyshev
+coefficients of a function analytic around the interval fall like beta^k (Trefethen, Approximation Theory and Approximation Practice,
+SIAM 2013, theorem 8.1).
 
 Few parameters are hidden in it and none is left to an optimiser, so with few data it errs less than networks trained by descent; it costs
 more per atom. As a network it has one layer that scales descriptors and one that is `radial`, and the compiled kernel runs it.
@@ -40,6 +44,12 @@ from atomistic.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 from atomistic.whitening import ErrorScales, Whitening, whiten, whitening
 
 CENTRES: Final = 2000
+
+SETTINGS: Final = TrainingSettings(whitening_power=0.4)
+"""Structures left out ask for a little less whitening than networks."""
+
+RADIAL_DECAY: Final = 0.8
+"""Energies of structures left out err by 11 % less than with 1 on our silicon labels, by 25 % less on the mlearn set."""
 
 JITTER: Final = 1e-10
 """Of the mean of H's diagonal, added to it: round-off of nearly equal centres."""
@@ -79,6 +89,7 @@ def fit_gaussians(
     length: float = 1.0,
     amplitudes: Sequence[float] = (0.05, 0.1, 0.2),
     slope: float = 0.3,
+    radial_decay: float = RADIAL_DECAY,
     descriptors: Descriptors | None = None,
     progress: Progress | None = None,
 ) -> GaussianFit:
@@ -91,23 +102,38 @@ def fit_gaussians(
         length: l, in units of the median distance of two environments of the data.
         amplitudes: of which the one with the least error of structures left out is taken, eV.
         slope: standard deviation of the coefficients of the linear part, eV.
+        radial_decay: beta, at most 1.
         descriptors: in place of the default ones.
         progress: called with the fraction done and a message.
 
     Raises:
-        ValueError: for numbers that are not positive.
+        ValueError: for numbers that are not positive, or a decay above 1.
         InvalidTrainingData: for missing or non-finite labels.
         TrainingFailed: where H is not positive definite for any amplitude.
     """
-    for name, value in (("centres", centres), ("length", length), ("slope", slope), ("amplitudes", min(amplitudes))):
+    positive = {
+        "centres": centres,
+        "length": length,
+        "slope": slope,
+        "amplitudes": min(amplitudes),
+        "radial_decay": radial_decay,
+    }
+    for name, value in positive.items():
         if not value > 0:
             raise ValueError(f"{name} = {value}, expected a positive number")
-    settings = settings or TrainingSettings()
+    if radial_decay > 1.0:
+        raise ValueError(f"radial_decay = {radial_decay}, expected at most 1: faster variation is not likelier")
+    settings = settings or SETTINGS
     check_labels(configurations)
     warn_of_suspect_structures(configurations)
     descriptors = descriptors or default_descriptors(configurations, settings)
     rows = descriptor_rows(descriptors, configurations)
-    white = whitening(rows, settings.scales, floor=settings.whitening_floor, power=settings.whitening_power)
+    factors = {
+        number: torch.from_numpy(radial_decay ** descriptors.radial_orders(number)) for number in descriptors.numbers
+    }
+    white = whitening(
+        rows, settings.scales, floor=settings.whitening_floor, power=settings.whitening_power, factors=factors
+    )
     rows = whiten(rows, white)
     numbers = tuple(sorted(white.mean))
     about, widths = {}, {}

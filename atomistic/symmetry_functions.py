@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import ClassVar, Final, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -174,6 +175,10 @@ class SymmetryFunctions:
     def count(self, number: int) -> int:
         """Number of symmetry functions of an atom of element `number`."""
         return len(self.of(number))
+
+    def radial_orders(self, number: int) -> Float[np.ndarray, "functions"]:
+        """All 0: they are no polynomials, their widths are chosen."""
+        return np.zeros(self.count(number))
 
     def values(
         self,

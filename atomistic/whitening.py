@@ -6,9 +6,11 @@ The Gram matrix K = V diag(lambda) V^T of the rows of a linear model in the desc
 
 it is diag(lambda)^(1 - power): near the identity for power = 1, where first-order optimisers get to the bottom several times sooner.
 There weights of one size make every direction equally likely, those included which the data hardly show; a power below 1 makes these
-less likely, as the kernels of Gaussian processes do, and the networks smoother.
+less likely, as the kernels of Gaussian processes do, and the networks smoother. What is known of the descriptors before any data enters
+as factors d: with D = diag(d) the Gram matrix is D K D and x = (G - mean) D T, whose power below 1 leaves small what d makes small.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -50,7 +52,14 @@ class Whitening:
         return Network(tuple(layers), network.activations, None if skip is None else skip[:functions].clone())
 
 
-def whitening(rows: list[Rows], scales: ErrorScales, *, floor: float, power: float = 1.0) -> Whitening:
+def whitening(
+    rows: list[Rows],
+    scales: ErrorScales,
+    *,
+    floor: float,
+    power: float = 1.0,
+    factors: Mapping[int, Float[Tensor, "functions"]] | None = None,
+) -> Whitening:
     """Mean descriptors of each element and T, so that the inputs of all atoms have a mean square of 1.
 
     The Gram matrix sums the rows of energies per atom, forces and stresses in units of their scales, weighted as in the loss; eigenvalues
@@ -70,9 +79,12 @@ def whitening(rows: list[Rows], scales: ErrorScales, *, floor: float, power: flo
             stress = columns[:, -6:] * (block.weights[:, 2, None, None].sqrt() / scales.stress)
             for part in (energy, forces.flatten(0, 1), stress.flatten(0, 1)):
                 gram += part.T @ part
-        eigenvalues, eigenvectors = torch.linalg.eigh(gram)
+        factor = gram.new_ones(functions)
+        if factors is not None:
+            factor[: len(factors[number])] = factors[number]
+        eigenvalues, eigenvectors = torch.linalg.eigh(factor[:, None] * gram * factor)
         largest = eigenvalues[-1].clamp(min=torch.finfo(gram.dtype).tiny)
-        amplified = eigenvectors / (eigenvalues.clamp(min=0.0) / largest + floor) ** (0.5 * power)
+        amplified = factor[:, None] * eigenvectors / (eigenvalues.clamp(min=0.0) / largest + floor) ** (0.5 * power)
         inputs = (values[species == number] - mean[number]) @ amplified
         size = inputs.square().mean().sqrt()
         transform[number] = amplified / size if size > 0.0 else amplified

@@ -43,7 +43,7 @@ SETTINGS = TrainingSettings(
 """Cutoffs of 6.5 and 5.5 A for hot silicon. A scale of stress below what liquids leave would make them the whole of the loss; energies
 are few, and better predicted where the forces have the most of it."""
 
-GAUSSIANS = replace(SETTINGS, energy_error=1e-3, force_error=0.05, stress_error=0.03)
+GAUSSIANS = replace(SETTINGS, energy_error=1e-3, force_error=0.05, stress_error=0.03, whitening_power=0.4)
 """The same descriptors; the errors are the noise of each number here, and energies are few."""
 
 ELASTIC = "Elastic"

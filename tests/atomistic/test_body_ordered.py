@@ -159,3 +159,18 @@ def test_radial_functions_end_with_third_order_contact() -> None:
 def test_nonsense_is_refused(bad: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BodyOrdered(**{"numbers": (14,), **bad})
+
+
+def test_radial_orders_are_the_powers_of_a_factor_to_each_polynomial() -> None:
+    """Channels s^k f_k give descriptors s^order times those of f_k."""
+    plain = BodyOrdered((14,), cutoff=5.0, angular_cutoff=4.0, radial=3, angular=4, degree=2)
+    scale = 1.3
+    channels = tuple(tuple(map(tuple, rows)) for rows in np.diag(scale ** np.arange(4.0))[:, None, :].tolist())
+    scaled = BodyOrdered((14,), cutoff=5.0, angular_cutoff=4.0, radial=3, angular=4, degree=2, channels=channels)
+    vectors = torch.from_numpy(np.random.default_rng(0).normal(0.0, 1.7, (1, 9, 3)))
+    arguments = (14, vectors, torch.full((1, 9), 14), torch.ones(1, 9, dtype=torch.bool))
+    orders = plain.radial_orders(14)
+    ratio = (scaled.values(*arguments) / plain.values(*arguments))[0].numpy()
+    np.testing.assert_allclose(ratio[3:], scale ** orders[3:], rtol=1e-12)
+    np.testing.assert_array_equal(orders[:3], [0.0, 1.0, 2.0])
+    assert len(orders) == plain.count(14)

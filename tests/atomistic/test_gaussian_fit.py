@@ -135,10 +135,29 @@ def test_radial_layers_are_gaussians_in_kernel_and_torch(first: bool) -> None:
     np.testing.assert_allclose(compiled.forces, forces, atol=1e-10 * np.abs(forces).max())
 
 
-@pytest.mark.parametrize("bad", [{"centres": 0}, {"length": -1.0}, {"slope": 0.0}, {"amplitudes": (0.1, -0.1)}])
-def test_numbers_must_be_positive(bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="expected a positive number"):
+@pytest.mark.parametrize(
+    "bad", [{"centres": 0}, {"length": -1.0}, {"slope": 0.0}, {"amplitudes": (0.1, -0.1)}, {"radial_decay": 1.2}]
+)
+def test_nonsense_is_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="expected (a positive number|at most 1)"):
         atomistic.fit_gaussians(labelled(2, 6), descriptors=DESCRIPTORS, **bad)  # type: ignore[arg-type]
+
+
+def test_the_radial_decay_is_that_of_the_polynomials() -> None:
+    """Channels 0.7^k f_k counted alike make the same potential as channels f_k that count 0.7^k."""
+    training, held = labelled(12, 0), labelled(3, 1)
+    scale = np.diag(0.7 ** np.arange(4.0))[:, None, :]
+    sizes = {"numbers": (14,), "cutoff": 5.0, "angular_cutoff": 4.2, "radial": 1, "angular": 4, "degree": 3}
+    plain = atomistic.BodyOrdered(**sizes)
+    scaled = atomistic.BodyOrdered(**sizes, channels=tuple(tuple(map(tuple, rows)) for rows in scale.tolist()))
+
+    def predictions(descriptors: atomistic.BodyOrdered, decay: float) -> np.ndarray:
+        fit = atomistic.fit_gaussians(training, centres=20, radial_decay=decay, descriptors=descriptors)
+        return np.concatenate([fit.potential.predict(atoms).forces for atoms in held])
+
+    expected = predictions(scaled, 1.0)
+    np.testing.assert_allclose(predictions(plain, 0.7), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    assert np.abs(predictions(plain, 1.0) - expected).max() > 1e-3 * np.abs(expected).max()
 
 
 def test_the_posterior_gives_the_errors_of_the_weights() -> None:

@@ -70,3 +70,22 @@ def test_a_smaller_power_takes_less_of_what_the_data_hardly_show() -> None:
         half = len(effect) // 2
         weak.append(float(effect[:half].sum() / effect.sum()))  # Eigenvalues ascend
     assert weak[1] < 0.5 * weak[0]
+
+
+def test_factors_act_as_descriptors_scaled_by_them() -> None:
+    factor = torch.linspace(0.2, 2.0, rows()[0].values.shape[-1], dtype=torch.float64)
+    scaled = rows()
+    for block in scaled:
+        structures, atoms, functions = block.values.shape
+        block.values.mul_(factor)
+        block.jacobian.reshape(structures, atoms, functions, -1).mul_(factor[:, None])
+    wanted = whiten(scaled, whitening(scaled, SCALES, floor=1e-13, power=0.5))
+    found = whiten(rows(), whitening(rows(), SCALES, floor=1e-13, power=0.5, factors={14: factor}))
+    for one, other in zip(found, wanted, strict=True):  # distances know nothing of the eigenvectors' signs
+        torch.testing.assert_close(
+            torch.cdist(one.values, one.values), torch.cdist(other.values, other.values), rtol=1e-6, atol=1e-6
+        )
+    without = whiten(rows(), whitening(rows(), SCALES, floor=1e-13, power=0.5))
+    assert not torch.allclose(
+        torch.cdist(found[0].values, found[0].values), torch.cdist(without[0].values, without[0].values), rtol=1e-2
+    )
