@@ -2,14 +2,19 @@
 
     from atomistic.clusters import LennardJones, many_body_expansion
     terms = many_body_expansion(cluster, atomistic.NeuralCalculator(potential)).terms
+
+Moves are in `atomistic.clusters.moves`, the chain of beads in `atomistic.clusters.bln` and `atomistic.clusters.chain`.
 """
 
+from atomistic.clusters.active_learning import ActiveLearning, candidates_by_hopping, learn_while_hopping
 from atomistic.clusters.basin_hopping import BasinHopping, ClusterEvaporated, NoMoveAccepted, basin_hopping
+from atomistic.clusters.labels import label_cluster, label_small_clusters
 from atomistic.clusters.lennard_jones import LennardJones, OverlappingAtoms
 from atomistic.clusters.many_body import ManyBodyExpansion, TooFewAtoms, many_body_expansion
-from atomistic.clusters.surface import Bounds, surface_of
+from atomistic.clusters.surface import Bounds, quench, surface_of
 
 __all__ = [
+    "ActiveLearning",
     "BasinHopping",
     "Bounds",
     "ClusterEvaporated",
@@ -19,6 +24,11 @@ __all__ = [
     "OverlappingAtoms",
     "TooFewAtoms",
     "basin_hopping",
+    "candidates_by_hopping",
+    "label_cluster",
+    "label_small_clusters",
+    "learn_while_hopping",
     "many_body_expansion",
+    "quench",
     "surface_of",
 ]

@@ -109,7 +109,9 @@ def learn_while_hopping(
     for number in range(rounds):
         candidates = list(explore(NeuralCalculator(found.potential, skin=SKIN), number))
         if not candidates:
-            raise ValueError(f"the search of round {number} found no candidates; let it return all that it comes across")
+            raise ValueError(
+                f"the search of round {number} found no candidates; let it return all that it comes across"
+            )
         covariance = energy_covariance(found.posterior, candidates)
         deviations = np.sqrt(np.diag(covariance))
         sure = bool(deviations.max() <= tolerance)
@@ -171,7 +173,9 @@ def candidates_by_hopping(
     return explore
 
 
-def energy_covariance(posterior: LastLayerLaplace, structures: Sequence[Atoms]) -> Float[ndarray, "structures structures"]:
+def energy_covariance(
+    posterior: LastLayerLaplace, structures: Sequence[Atoms]
+) -> Float[ndarray, "structures structures"]:
     """K of the module's docstring: covariance of the energies per atom, (eV/atom)^2."""
     along = directions(posterior.potential, posterior.factor)
     rows = []

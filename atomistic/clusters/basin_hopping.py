@@ -121,7 +121,9 @@ def basin_hopping(
         NoMoveAccepted: where there were moves, and none was taken.
     """
     if steps < 1 or not temperature > 0.0 or (patience is not None and patience < 1):
-        raise ValueError(f"steps = {steps}, temperature = {temperature} eV, patience = {patience}, expected positive numbers")
+        raise ValueError(
+            f"steps = {steps}, temperature = {temperature} eV, patience = {patience}, expected positive numbers"
+        )
     generator = np.random.default_rng(seed)
     quenches: list[Quench] = []
     accepted: list[bool] = []
@@ -134,10 +136,14 @@ def basin_hopping(
             proposal, lowest, since = start(generator), np.inf, 0
         else:
             proposal = move(current.positions, generator)
-        found = quench(surface, spread_apart(proposal, 1.1 * bounds.closest), force_tolerance=force_tolerance, bounds=bounds)
+        found = quench(
+            surface, spread_apart(proposal, 1.1 * bounds.closest), force_tolerance=force_tolerance, bounds=bounds
+        )
         whole = found.state == "whole"
         take = whole and (
-            anew or current is None or generator.random() < np.exp(min(0.0, (current.energy - found.energy) / temperature))
+            anew
+            or current is None
+            or generator.random() < np.exp(min(0.0, (current.energy - found.energy) / temperature))
         )
         quenches.append(found)
         accepted.append(take)

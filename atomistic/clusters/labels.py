@@ -27,7 +27,9 @@ def label_cluster(atoms: Atoms, calculator: Calculator, **info: str | float) -> 
     """
     energy, forces = surface_of(atoms, calculator)(atoms.positions)
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
-        raise LabelFailed(f"the reference gave an energy or force that is not finite for {atoms.get_chemical_formula()}")
+        raise LabelFailed(
+            f"the reference gave an energy or force that is not finite for {atoms.get_chemical_formula()}"
+        )
     labelled = Atoms(atoms.numbers, atoms.positions, cell=np.eye(3), pbc=False)
     labelled.calc = SinglePointCalculator(labelled, energy=energy, forces=forces, stress=np.zeros(6))
     largest = float(np.abs(forces).max(initial=0.0))

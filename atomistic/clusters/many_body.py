@@ -94,7 +94,8 @@ def many_body_expansion(atoms: Atoms, calculator: Calculator, bodies: int | None
             energies.append(surface_of(atoms[some], calculator)(atoms.positions[some])[0])
         of_size[size] = sum(energies)
     terms = [
-        sum((-1) ** (k - m) * comb(count - m, k - m) * of_size[m] for m in range(1, k + 1)) for k in range(1, bodies + 1)
+        sum((-1) ** (k - m) * comb(count - m, k - m) * of_size[m] for m in range(1, k + 1))
+        for k in range(1, bodies + 1)
     ]
     energy = float(of_size[count]) if bodies == count else surface_of(atoms, calculator)(atoms.positions)[0]
     return ManyBodyExpansion(np.array(terms), energy, needed)

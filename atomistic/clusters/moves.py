@@ -103,7 +103,9 @@ class Crankshaft:
     def __call__(self, positions: Positions, generator: np.random.Generator) -> Positions:
         length = int(generator.integers(2, min(self.longest, len(positions) - 1) + 1))
         first = int(generator.integers(0, len(positions) - length))
-        return turned(positions, first, first + length, first + length, float(generator.uniform(-self.angle, self.angle)))
+        return turned(
+            positions, first, first + length, first + length, float(generator.uniform(-self.angle, self.angle))
+        )
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,12 @@ class Several:
     def __post_init__(self) -> None:
         if not self.moves:
             raise ValueError("no moves to choose from; expected at least one")
-        if self.weights is not None and (len(self.weights) != len(self.moves) or min(self.weights) < 0.0 or not sum(self.weights) > 0):
-            raise ValueError(f"weights = {list(self.weights)} for {len(self.moves)} moves, expected one not below 0 for each")
+        if self.weights is not None and (
+            len(self.weights) != len(self.moves) or min(self.weights) < 0.0 or not sum(self.weights) > 0
+        ):
+            raise ValueError(
+                f"weights = {list(self.weights)} for {len(self.moves)} moves, expected one not below 0 for each"
+            )
 
     def __call__(self, positions: Positions, generator: np.random.Generator) -> Positions:
         weights = None if self.weights is None else np.array(self.weights) / sum(self.weights)

@@ -49,7 +49,9 @@ class Bounds:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.closest < self.farthest:
-            raise ValueError(f"closest = {self.closest} A and farthest = {self.farthest} A, expected 0 < closest < farthest")
+            raise ValueError(
+                f"closest = {self.closest} A and farthest = {self.farthest} A, expected 0 < closest < farthest"
+            )
 
     def state(self, positions: Positions) -> Literal["whole", "collapsed", "evaporated"]:
         """Whether atoms are too near to each other, or the structure is in pieces."""
@@ -143,7 +145,9 @@ class _Stopped(Exception):  # noqa: N818
     """The way down has left the bounds."""
 
 
-def quench(surface: Surface, positions: Positions, *, force_tolerance: float = 1e-3, bounds: Bounds | None = None) -> Quench:
+def quench(
+    surface: Surface, positions: Positions, *, force_tolerance: float = 1e-3, bounds: Bounds | None = None
+) -> Quench:
     """The minimum below `positions`, by L-BFGS (scipy's), until no component of a force exceeds `force_tolerance` (eV/A).
 
     With `bounds` the way down ends at the last structure inside them where atoms come too near to each other, as they do in the holes of
@@ -174,7 +178,13 @@ def quench(surface: Surface, positions: Positions, *, force_tolerance: float = 1
                 raise _Stopped
             inside, energy_inside = x.copy(), float(intermediate_result.fun)
 
-    options = {"maxcor": MEMORY, "gtol": force_tolerance, "ftol": 1e-13, "maxiter": MOST_ITERATIONS, "maxfun": 4 * MOST_ITERATIONS}
+    options = {
+        "maxcor": MEMORY,
+        "gtol": force_tolerance,
+        "ftol": 1e-13,
+        "maxiter": MOST_ITERATIONS,
+        "maxfun": 4 * MOST_ITERATIONS,
+    }
     try:
         found = minimize(descend, start.ravel(), jac=True, method="L-BFGS-B", options=options, callback=watch)
     except _Stopped:
