@@ -139,7 +139,7 @@ def test_radial_layers_are_gaussians_in_kernel_and_torch(first: bool) -> None:
     "bad", [{"centres": 0}, {"length": -1.0}, {"slope": 0.0}, {"amplitudes": (0.1, -0.1)}, {"radial_decay": 1.2}]
 )
 def test_nonsense_is_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="expected (a positive number|at most 1)"):
+    with pytest.raises(ValueError, match=r"expected (a positive number|at most 1)"):
         atomistic.fit_gaussians(labelled(2, 6), descriptors=DESCRIPTORS, **bad)  # type: ignore[arg-type]
 
 
