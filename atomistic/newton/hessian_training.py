@@ -55,4 +55,3 @@ def learn_hessians(
     potential = with_last_layer(posterior.potential, moved)
     potential.provenance["hessians"] = f"{len(labels)} structures, error {error:g} eV/A^2"
     return replace(posterior, potential=potential, factor=solve_triangular(triangle, factor.T, lower=True).T)
-

@@ -141,9 +141,7 @@ def _within(
         if np.linalg.norm(newton) <= radius:
             return newton, False
     if not np.isfinite(radius):
-        raise WrongIndex(
-            f"the lowest curvature is {lowest:.3g} eV/A^2: the model has no minimum; give a finite radius"
-        )
+        raise WrongIndex(f"the lowest curvature is {lowest:.3g} eV/A^2: the model has no minimum; give a finite radius")
     pole = max(0.0, -lowest)
     size = float(np.linalg.norm(slopes))
     edge = eigenvalues - lowest <= HARD * max(1.0, float(np.abs(eigenvalues).max()))
@@ -162,7 +160,9 @@ def _within(
     # The component along the lowest mode alone, and all of the gradient along it, bracket the shift.
     least, most = float(np.linalg.norm(slopes[edge])) / radius - (lowest + pole), size / radius - (lowest + pole)
     least, most = max(least, 1e-14 * max(pole, 1.0)), max(most, 1e-14 * max(pole, 1.0))
-    shift = least if excess(least) <= 0.0 else float(brentq(excess, least, most * (1.0 + 1e-10), xtol=1e-14, rtol=1e-12))
+    shift = (
+        least if excess(least) <= 0.0 else float(brentq(excess, least, most * (1.0 + 1e-10), xtol=1e-14, rtol=1e-12))
+    )
     step = -slopes / (eigenvalues + pole + shift)
     return step * (radius / float(np.linalg.norm(step))), True
 
