@@ -6,6 +6,7 @@
 
 from atomistic.phases.energy_volume import EnergyVolume, PhaseChanged, energy_volume
 from atomistic.phases.equation_of_state import BirchMurnaghan, MinimumNotBracketed, PressureOutOfRange, TooFewVolumes
+from atomistic.phases.order import PhaseOrder, order_phases
 from atomistic.phases.prototypes import UnknownPhase, prototype, structure_name
 from atomistic.phases.transferability import Fit, NoStructures, PhaseError, table, transferability
 from atomistic.phases.transitions import (
@@ -26,6 +27,7 @@ __all__ = [
     "NoStructures",
     "PhaseChanged",
     "PhaseError",
+    "PhaseOrder",
     "PressureOutOfRange",
     "TooFewVolumes",
     "Transition",
@@ -33,6 +35,7 @@ __all__ = [
     "common_tangent",
     "energy_volume",
     "equal_enthalpy",
+    "order_phases",
     "prototype",
     "ranking",
     "stable_phases",

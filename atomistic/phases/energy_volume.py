@@ -93,7 +93,8 @@ def energy_volume(
         name: of the phase, for messages and pictures.
         atoms: a cell of it at any volume; it is scaled to each.
         calculator: with energies, forces and stress.
-        volumes: Angstrom^3 an atom; None for 11 within 8 % of the one of least energy, which is sought from 0.6 to 1.6 times that of `atoms`.
+        volumes: Angstrom^3 an atom; None for 11 within 8 % of the one of least energy, which is sought from 0.6 to 1.6 times that
+            of `atoms`.
         relaxation: "symmetric" of shape and positions as far as symmetry leaves them free; "free" of both, from atoms displaced at random
             by 0.02 Angstrom (forces along an instability are zero by symmetry): a phase that is not stable leaves; "none".
         force_tolerance: eV/Angstrom, for forces and the gradient of the shape as in `relax_crystal`.
@@ -118,7 +119,8 @@ def energy_volume(
     chosen = np.sort(np.asarray(volumes, dtype=np.float64))
     if chosen.ndim != 1 or not (np.isfinite(chosen).all() and (chosen > 0.0).all()):
         raise ValueError(f"{name}: volumes {volumes} A^3/atom, expected a list of positive numbers")
-    structures, energies, pressures = [], [], []
+    structures: list[Atoms] = []
+    energies, pressures = [], []
     for volume in chosen:
         structure = relaxed(float(volume))
         energies.append(float(structure.get_potential_energy()) / len(structure))

@@ -64,7 +64,9 @@ class BirchMurnaghan:
     residual: float = 0.0
 
     @classmethod
-    def fit(cls, name: str, volumes: Sequence[float] | ndarray, energies: Sequence[float] | ndarray) -> "BirchMurnaghan":
+    def fit(
+        cls, name: str, volumes: Sequence[float] | ndarray, energies: Sequence[float] | ndarray
+    ) -> "BirchMurnaghan":
         """By least squares; volumes and energies an atom, in any order.
 
         Raises:
@@ -74,9 +76,13 @@ class BirchMurnaghan:
         """
         V, E = np.asarray(volumes, dtype=np.float64), np.asarray(energies, dtype=np.float64)
         if V.shape != E.shape or V.ndim != 1:
-            raise ValueError(f"{name}: volumes of shape {V.shape} and energies of shape {E.shape}, expected two equal lists")
+            raise ValueError(
+                f"{name}: volumes of shape {V.shape} and energies of shape {E.shape}, expected two equal lists"
+            )
         if not (np.isfinite(V).all() and np.isfinite(E).all() and (V > 0.0).all()):
-            raise ValueError(f"{name}: volumes and energies must be finite and volumes positive, got {V} A^3 and {E} eV")
+            raise ValueError(
+                f"{name}: volumes and energies must be finite and volumes positive, got {V} A^3 and {E} eV"
+            )
         different = len(np.unique(V))
         if different < PARAMETERS:
             raise TooFewVolumes(
@@ -132,7 +138,9 @@ class BirchMurnaghan:
     def stable_volumes(self) -> tuple[float, float]:
         """Volumes between which B > 0, Angstrom^3 an atom; 0 where every compression is stable."""
         a = self._a
-        roots = Polynomial([1.0, 3.5 + 2.0 * a, 4.5 * a]).trim().roots().real  # its discriminant is positive for every a
+        roots = (
+            Polynomial([1.0, 3.5 + 2.0 * a, 4.5 * a]).trim().roots().real
+        )  # its discriminant is positive for every a
         dilated = max(root for root in roots if -1.0 < root < 0.0)
         compressed = min((root for root in roots if root > 0.0), default=np.inf)
         return self.volume0 * (1.0 + compressed) ** -1.5, self.volume0 * (1.0 + dilated) ** -1.5

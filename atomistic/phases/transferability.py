@@ -20,11 +20,11 @@ from typing import Final
 import numpy as np
 from ase import Atoms
 
-from atomistic.calibration import CalibratedUncertainty, calibrate
+from atomistic.calibration import calibrate
 from atomistic.descriptor_distance import MahalanobisDistance, NearestNeighbourDistance
 from atomistic.label_errors import label_error
 from atomistic.potential import NeuralPotential
-from atomistic.uncertainty import InvalidEstimator, UncertaintyEstimator
+from atomistic.uncertainty import InvalidEstimator, Uncertainty, UncertaintyEstimator
 
 Fit = Callable[[Sequence[Atoms]], tuple[NeuralPotential, UncertaintyEstimator]]
 """From labelled structures to a potential and an estimator of its errors, one that gives the energy's."""
@@ -141,7 +141,7 @@ def _judged(
     potential, estimator = fit(structures)
     known = [atoms for name in trained for atoms in held_out[name]]
     calibrated = calibrate(estimator, known)
-    threshold = float(np.quantile([_energy_uncertainty(calibrated, atoms) for atoms in known], 1.0 - false_alarms))
+    threshold = float(np.quantile([energy_an_atom(calibrated.evaluate(atoms)) for atoms in known], 1.0 - false_alarms))
     nearest = NearestNeighbourDistance.fit(potential, structures)
     mahalanobis = MahalanobisDistance.fit(potential, structures)
     rows = []
@@ -149,40 +149,40 @@ def _judged(
         answers = [(*calibrated.predict(atoms), atoms) for atoms in held_out[name]]
         errors = [label_error(prediction, atoms) for prediction, _, atoms in answers]
         energies = np.array([error.energy / len(error.forces) for error in errors])
-        expected = np.array([_energy_uncertainty(calibrated, atoms) for atoms in held_out[name]])
-        expected_forces = np.concatenate([uncertainty.forces for _, uncertainty, _ in answers if uncertainty.forces is not None])
-        forces = np.concatenate([error.forces.ravel() for error in errors])
+        expected = np.array([energy_an_atom(uncertainty) for _, uncertainty, _ in answers])
+        of_forces = [uncertainty.forces for _, uncertainty, _ in answers if uncertainty.forces is not None]
         rows.append(
             PhaseError(
                 phase=name,
                 seen=name in trained,
                 energy=_root_mean_square(energies),
                 offset=float(energies.mean()),
-                force=_root_mean_square(forces),
-                nearest=float(np.median(np.concatenate([nearest.evaluate(atoms).atomic for atoms in held_out[name]]))),
-                mahalanobis=float(
-                    np.median(np.concatenate([mahalanobis.evaluate(atoms).atomic for atoms in held_out[name]]))
-                ),
+                force=_root_mean_square(np.concatenate([error.forces.ravel() for error in errors])),
+                nearest=_median(nearest, held_out[name]),
+                mahalanobis=_median(mahalanobis, held_out[name]),
                 energy_uncertainty=_root_mean_square(expected),
-                force_uncertainty=_root_mean_square(expected_forces),
+                force_uncertainty=_root_mean_square(np.concatenate(of_forces)),
                 warned=float(np.mean(expected > threshold)),
             )
         )
     return rows
 
 
-def _energy_uncertainty(calibrated: CalibratedUncertainty, atoms: Atoms) -> float:
+def energy_an_atom(uncertainty: Uncertainty) -> float:
     """Standard deviation of the energy, eV/atom.
 
     Raises:
         InvalidEstimator: where the estimator gives none.
     """
-    energy = calibrated.evaluate(atoms).energy
-    if energy is None:
+    if uncertainty.energy is None:
         raise InvalidEstimator(
-            f"{calibrated.estimator.kind} gives no uncertainty of the energy, by which phases are ranked; take an ensemble or the last layer"
+            "the estimator gives no uncertainty of the energy, by which phases are ranked; take an ensemble or the last layer"
         )
-    return energy / len(atoms)
+    return uncertainty.energy / len(uncertainty.atomic)
+
+
+def _median(distance: UncertaintyEstimator, structures: Sequence[Atoms]) -> float:
+    return float(np.median(np.concatenate([distance.evaluate(atoms).atomic for atoms in structures])))
 
 
 def _root_mean_square(values: np.ndarray) -> float:

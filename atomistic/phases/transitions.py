@@ -4,8 +4,8 @@ At coexistence P_a(V_a) = P_b(V_b) = p and H_a(p) = H_b(p). Written with E(V) th
 
     E_a'(V_a) = E_b'(V_b) = (E_b(V_b) - E_a(V_a)) / (V_b - V_a) = -p .
 
-`equal_enthalpy` finds p on the enthalpies, by V(p) of each phase; `common_tangent` finds V_a and V_b on the energies, by Newton's method, and
-never inverts a curve. Neither looks beyond the volumes that the equations of state were fitted to.
+`equal_enthalpy` finds p on the enthalpies, by V(p) of each phase; `common_tangent` finds V_a and V_b on the energies, by Newton's
+method, and never inverts a curve. Neither looks beyond the volumes that the equations of state were fitted to.
 Units: eV and Angstrom^3 an atom, pressures in eV/Angstrom^3.
 """
 
@@ -107,7 +107,8 @@ def stable_phases(curves: Sequence[BirchMurnaghan]) -> tuple[Transition, ...]:
     """
     order = list(ranking(curves))
     by_name = {curve.name: curve for curve in curves}
-    current, pressure, found = order[0], 0.0, []
+    current, pressure = order[0], 0.0
+    found: list[Transition] = []
     while True:
         following = []
         for name in order:

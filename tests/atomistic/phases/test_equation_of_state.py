@@ -63,7 +63,9 @@ def test_bulk_modulus_vanishes_at_the_ends_of_the_stable_branch(curve: BirchMurn
     smallest, largest = curve.stable_volumes
     assert 0.0 <= smallest < curve.volume0 < largest
     assert float(curve.bulk_modulus(largest)) == pytest.approx(0.0, abs=1e-9 * curve.bulk_modulus0)
-    assert (curve.bulk_modulus(np.linspace(max(1.001 * smallest, 0.2 * curve.volume0), 0.999 * largest, 50)) > 0.0).all()
+    assert (
+        curve.bulk_modulus(np.linspace(max(1.001 * smallest, 0.2 * curve.volume0), 0.999 * largest, 50)) > 0.0
+    ).all()
     if curve.derivative < 4.0:
         assert smallest > 0.0
     with pytest.raises(PressureOutOfRange, match="any: no stable volume at"):

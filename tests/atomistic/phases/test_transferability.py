@@ -8,7 +8,7 @@ from ase import Atoms
 from scipy.linalg import expm
 
 import atomistic
-from atomistic.phases import NoStructures, PhaseError, prototype, table, transferability
+from atomistic.phases import NoStructures, PhaseError, PhaseOrder, order_phases, prototype, table, transferability
 
 DESCRIPTORS = atomistic.BodyOrdered((14,), cutoff=5.0, angular_cutoff=4.0, radial=5, angular=3, degree=2)
 VOLUMES = {"diamond": 20.0, "simple cubic": 17.8, "fcc": 17.8}
@@ -118,7 +118,34 @@ def test_an_estimator_without_energies_is_refused(structures: tuple[Structures, 
         potential = atomistic.fit_linear(chosen, DESCRIPTORS)
         return potential, atomistic.MahalanobisDistance.fit(potential, chosen)
 
-    with pytest.raises(atomistic.InvalidEstimator, match="Mahalanobis distance gives no uncertainty of the energy"):
+    with pytest.raises(atomistic.InvalidEstimator, match="gives no uncertainty of the energy"):
         transferability(*structures, fit)
     with pytest.raises(ValueError, match="false_alarms = 2"):
         transferability(*structures, linear, false_alarms=2.0)
+
+
+def test_an_order_is_sure_where_its_steps_exceed_what_is_expected_of_them() -> None:
+    above = {"a": 0.0, "b": 0.1, "c": 0.2}
+    assert PhaseOrder(above, {"a": 0.05, "b": 0.06, "c": 0.06}).sure
+    assert not PhaseOrder(above, {"a": 0.05, "b": 0.06, "c": 0.09}).sure
+
+
+def test_more_phases_make_the_order_right_and_sure(structures: tuple[Structures, Structures]) -> None:
+    training, held_out = structures
+    reference = atomistic.reference_calculator("stillinger-weber")
+    minima = {name: atomistic.label(prototype(name, volume=volume), reference) for name, volume in VOLUMES.items()}
+    true = {name: atoms.get_potential_energy() / len(atoms) for name, atoms in minima.items()}
+    found = []
+    for names in (("diamond", "simple cubic"), tuple(VOLUMES)):
+        _, estimator = linear([atoms for name in names for atoms in training[name]])
+        calibrated = atomistic.calibrate(estimator, [atoms for name in names for atoms in held_out[name]])
+        found.append(order_phases(calibrated, minima))
+    narrow, wide = found
+    assert narrow.deviation["fcc"] > 5.0 * wide.deviation["fcc"]
+    assert list(wide.above) == sorted(true, key=lambda name: true[name]) == ["diamond", "simple cubic", "fcc"]
+    assert wide.sure
+    for name, energy in wide.above.items():
+        expected = np.hypot(wide.deviation[name], wide.deviation["diamond"])
+        assert energy == pytest.approx(true[name] - true["diamond"], abs=3.0 * expected)
+    with pytest.raises(ValueError, match="no structures to put in order"):
+        order_phases(calibrated, {})
