@@ -10,6 +10,7 @@ no K: it is one backward pass along dr_im = v_j(m) - v_i.
 """
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,13 +21,35 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
 from atomistic.neighbours import NeighbourTable, neighbour_table
-from atomistic.potential import NeuralPotential
 
 EDGES_AT_ONCE = 20_000
 """Edges times directions differentiated in one backward pass: bounds the memory."""
 
 
-def hessian(potential: NeuralPotential, atoms: Atoms) -> Float[ndarray, "coordinates coordinates"]:
+@runtime_checkable
+class AtomicEnergies(Protocol):
+    """What can be differentiated here: atomic energies that torch computes of each atom's own edges. Every `NeuralPotential` is one."""
+
+    @property
+    def cutoff(self) -> float:
+        """Length (Angstrom) of the longest edge that matters."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the energies are computed."""
+        ...
+
+    def check_elements(self, atoms: Atoms) -> None:
+        """Raises UnknownElement for elements without a model."""
+        ...
+
+    def atomic_energies(self, table: NeighbourTable) -> Float[Tensor, "atoms"]:
+        """Energies (eV), twice differentiable by `table.vectors`."""
+        ...
+
+
+def hessian(potential: AtomicEnergies, atoms: Atoms) -> Float[ndarray, "coordinates coordinates"]:
     """H = d2E/dx2 = -df/dx (eV/A^2), 3N x 3N, coordinates atom by atom; symmetric and zero on rigid translations to round-off.
 
     Raises:
@@ -37,7 +60,7 @@ def hessian(potential: NeuralPotential, atoms: Atoms) -> Float[ndarray, "coordin
 
 
 def hessian_vector_product(
-    potential: NeuralPotential, atoms: Atoms, vector: Float[ndarray, "atoms 3"]
+    potential: AtomicEnergies, atoms: Atoms, vector: Float[ndarray, "atoms 3"]
 ) -> Float[ndarray, "atoms 3"]:
     """H v (eV/A^2 times the unit of v) without forming H; for many products make one `hessian_operator`.
 
@@ -55,7 +78,7 @@ def hessian_vector_product(
     return np.asarray(hessian_operator(potential, atoms).matvec(vector.ravel())).reshape(-1, 3)
 
 
-def hessian_operator(potential: NeuralPotential, atoms: Atoms) -> LinearOperator:
+def hessian_operator(potential: AtomicEnergies, atoms: Atoms) -> LinearOperator:
     """H as an operator on vectors of 3N components, for scipy's iterative solvers; it holds the graph of the forces meanwhile.
 
     Raises:
@@ -74,7 +97,7 @@ def hessian_operator(potential: NeuralPotential, atoms: Atoms) -> LinearOperator
     return LinearOperator((size, size), matvec=product, rmatvec=product, dtype=np.float64)
 
 
-def internal_strain(potential: NeuralPotential, atoms: Atoms) -> Float[ndarray, "atoms 3 3 3"]:
+def internal_strain(potential: AtomicEnergies, atoms: Atoms) -> Float[ndarray, "atoms 3 3 3"]:
     """Forces set free by strain, L[n,a,j,k] = df_na / deps_jk (eV/A): cell and atoms are carried along by x -> (1 + eps) x.
 
     With it the internal relaxation of the elastic constants at rest is -L : H^+ : L / V (Born and Huang 1954, ch. 3).
@@ -119,7 +142,7 @@ class EdgeHessian:
         return -total.index_add(0, self.index.flatten(), strained.flatten(0, 1))
 
 
-def edge_hessian(potential: NeuralPotential, atoms: Atoms) -> EdgeHessian:
+def edge_hessian(potential: AtomicEnergies, atoms: Atoms) -> EdgeHessian:
     """The second derivatives of all atomic energies by the atoms' own edge vectors.
 
     Raises:
@@ -148,7 +171,7 @@ def edge_hessian(potential: NeuralPotential, atoms: Atoms) -> EdgeHessian:
     )
 
 
-def _edge_gradient(potential: NeuralPotential, atoms: Atoms) -> tuple[NeighbourTable, Float[Tensor, "atoms edges 3"]]:
+def _edge_gradient(potential: AtomicEnergies, atoms: Atoms) -> tuple[NeighbourTable, Float[Tensor, "atoms edges 3"]]:
     """The neighbours, and dE/dr of every edge with its graph."""
     potential.check_elements(atoms)
     table = neighbour_table(atoms, potential.cutoff).to(potential.device)
