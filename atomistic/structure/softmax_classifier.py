@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from atomistic.descriptor_distance import FLOOR, Whitening
 from atomistic.structure.reliability import InvalidFeatures, Reliability, class_places, reliability
@@ -30,6 +30,8 @@ WIDTHS: Final = (0.1, 0.3, 1.0, 3.0)
 MINIMUM_SOURCES: Final = 4
 """Of each class: fewer leave none to calibrate with, or too few to fit."""
 LARGEST_LOG_TEMPERATURE: Final = 5.0
+GRADIENT: Final = 1e-7
+"""Of the mean log posterior a sample, at which a fit ends."""
 
 
 class EmptyClass(ValueError):
@@ -146,8 +148,10 @@ def fit_classifier(
     z = whitening(features)
     weight = 1.0 / np.bincount(origin)[origin[kept]]
     found = []
-    for width in widths:
-        weights, bias = _most_probable(z[~kept], places[~kept], len(names), width)
+    theta = np.zeros((z.shape[1] + 1, len(names)))
+    for width in sorted(widths):
+        theta = _most_probable(z[~kept], places[~kept], len(names), width, theta)
+        weights, bias = theta[:-1], theta[-1]
         scores = z[kept] @ weights + bias
         temperature, loss = _temperature(scores, places[kept], weight)
         found.append((loss, width, SoftmaxClassifier(names, whitening, weights, bias, temperature)))
@@ -201,32 +205,47 @@ def _held_out(
 
 
 def _most_probable(
-    z: Float[ndarray, "samples directions"], places: Int[ndarray, "samples"], classes: int, width: float
-) -> tuple[Float[ndarray, "directions classes"], Float[ndarray, "classes"]]:
-    """W and b of the largest posterior."""
+    z: Float[ndarray, "samples directions"],
+    places: Int[ndarray, "samples"],
+    classes: int,
+    width: float,
+    begin: Float[ndarray, "parameters classes"],
+) -> Float[ndarray, "parameters classes"]:
+    """W and, in the last row, b of the largest posterior, by Newton's method with products with the Hessian."""
     samples, directions = z.shape
     truth = np.eye(classes)[places]
+    inputs = np.hstack([z, np.ones((samples, 1))])
+    # sum_c s_c changes nothing: a curvature as small as round-off pins the biases
+    curvature = np.append(np.full(directions, width**-2), 1e-6)[:, None] / samples
 
-    def loss(parameters: Float[ndarray, "parameters"]) -> tuple[float, Float[ndarray, "parameters"]]:
-        weights, bias = parameters[:-classes].reshape(directions, classes), parameters[-classes:]
-        log_p = log_softmax(z @ weights + bias, axis=1)
-        residual = np.exp(log_p) - truth
-        value = -(log_p * truth).sum() + 0.5 * (weights**2).sum() / width**2
-        gradient = np.concatenate([(z.T @ residual + weights / width**2).ravel(), residual.sum(0)])
-        return value / samples, gradient / samples
+    def loss(theta: Float[ndarray, "parameters"]) -> tuple[float, Float[ndarray, "parameters"]]:
+        theta = theta.reshape(directions + 1, classes)
+        log_p = log_softmax(inputs @ theta, axis=1)
+        value = -(log_p * truth).sum() / samples + 0.5 * (curvature * theta**2).sum()
+        return value, (inputs.T @ (np.exp(log_p) - truth) / samples + curvature * theta).ravel()
+
+    def times_hessian(
+        theta: Float[ndarray, "parameters"], direction: Float[ndarray, "parameters"]
+    ) -> Float[ndarray, "parameters"]:
+        direction = direction.reshape(directions + 1, classes)
+        p = softmax(inputs @ theta.reshape(directions + 1, classes), axis=1)
+        change = p * (inputs @ direction)
+        change -= p * change.sum(1, keepdims=True)
+        return np.asarray((inputs.T @ change / samples + curvature * direction).ravel())
 
     found = minimize(
         loss,
-        np.zeros((directions + 1) * classes),
+        begin.ravel(),
         jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": 5000, "maxfun": 10_000, "gtol": 1e-6, "ftol": 1e-12, "maxcor": 30},
+        hessp=times_hessian,
+        method="trust-ncg",
+        options={"gtol": GRADIENT, "maxiter": 500},
     )
-    if not found.success or not np.isfinite(found.fun):
+    if not np.isfinite(found.fun) or not np.abs(found.jac).max() <= 10.0 * GRADIENT:
         raise ClassifierNotFitted(
             f"the fit of the weights stopped early ({found.message}); try a smaller width than {width}"
         )
-    return found.x[:-classes].reshape(directions, classes), found.x[-classes:]
+    return np.asarray(found.x.reshape(directions + 1, classes))
 
 
 def _temperature(
