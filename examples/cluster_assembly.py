@@ -27,8 +27,18 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 import atomistic
-from atomistic.clusters import ActiveLearning, Bounds, LennardJones, basin_hopping, candidates_by_hopping
-from atomistic.clusters import label_small_clusters, learn_while_hopping, many_body_expansion, quench, surface_of
+from atomistic.clusters import (
+    ActiveLearning,
+    Bounds,
+    LennardJones,
+    basin_hopping,
+    candidates_by_hopping,
+    label_small_clusters,
+    learn_while_hopping,
+    many_body_expansion,
+    quench,
+    surface_of,
+)
 from atomistic.clusters.lennard_jones import ICOSAHEDRAL_38, LOWEST
 from atomistic.clusters.moves import MoveSurfaceAtoms, Several, Shake, random_cluster
 
@@ -227,7 +237,7 @@ def draw(path: Path, shown: dict[str, dict[str, Verdict]], learning: list[Active
                 row.semilogy(SIZES, np.abs(verdict.errors) + 1e-5, "o-", color=colours[name], label=f"{name}, error")
             if verdict.deviations is not None:
                 row.semilogy(SIZES, verdict.deviations, "s--", color=colours[name], label=f"{name}, what it says of it")
-        row.set(title=f"{material}: fitted to atoms, dimers, trimers", xlabel="atoms", ylabel="|error| (eV/atom)")
+        row.set(title=f"{material}, from atoms, dimers, trimers", xlabel="atoms", ylabel="|error| (eV/atom)")
         row.legend(fontsize=8)
     left, right = axes[1]
     for k, (size, learnt) in enumerate(zip((13, 38), learning, strict=True)):
@@ -254,20 +264,13 @@ def draw(path: Path, shown: dict[str, dict[str, Verdict]], learning: list[Active
         right.plot(np.arange(1, len(w.lowest) + 1), w.lowest, drawstyle="steps-post", label=f"seed {seed}")
     right.axhline(LOWEST[38], color="black", linestyle=":")
     right.axhline(ICOSAHEDRAL_38, color="grey", linestyle=":")
-    right.text(0.98, LOWEST[38] + 0.05, "fcc, -173.928", ha="right", fontsize=8, transform=right.get_yaxis_transform())
-    right.text(
-        0.98,
-        ICOSAHEDRAL_38 + 0.05,
-        "icosahedral, -173.252",
-        ha="right",
-        fontsize=8,
-        transform=right.get_yaxis_transform(),
-    )
+    right.text(0.02, LOWEST[38] - 0.06, "fcc, -173.928", va="top", fontsize=8, transform=right.get_yaxis_transform())
+    right.text(0.02, ICOSAHEDRAL_38 + 0.06, "icosahedral, -173.252", fontsize=8, transform=right.get_yaxis_transform())
     right.set(
         title="38 atoms: basin hopping on the model",
         xlabel="ways down",
         ylabel="lowest energy so far (eV)",
-        ylim=(-174.3, -168.0),
+        ylim=(-174.5, -168.0),
     )
     right.set_xscale("log")
     right.legend(fontsize=8)
@@ -286,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     torch.set_num_threads(1)
 
     lj = Material("Lennard-Jones", "He", LennardJones(), NEAREST, 0.85, 4.5)
-    copper = Material("copper (effective medium)", "Cu", atomistic.reference_calculator("emt"), 2.4, 1.9, 5.5)
+    copper = Material("copper", "Cu", atomistic.reference_calculator("emt"), 2.4, 1.9, 5.5)
     shown = {}
     for material in (lj, copper):
         shown[material.name] = verdicts = expansions(material)

@@ -25,7 +25,7 @@ from atomistic.calculator import NeuralCalculator
 from atomistic.clusters.basin_hopping import WalkFailed, basin_hopping
 from atomistic.clusters.labels import label_cluster
 from atomistic.clusters.moves import Move
-from atomistic.clusters.surface import Bounds, Positions, surface_of
+from atomistic.clusters.surface import Bounds, Positions, Surface, surface_of
 from atomistic.gaussian_fit import GaussianFit
 from atomistic.laplace import LastLayerLaplace
 from atomistic.last_layer import SHARED, directions, feature_rows
@@ -140,8 +140,12 @@ def candidates_by_hopping(
     bounds: Bounds,
     seed: int,
     patience: int | None = None,
+    force_tolerance: float = 1e-2,
+    surface: Callable[[NeuralCalculator], Surface] | None = None,
 ) -> Explore:
     """A search by basin hopping for the elements of `atoms`: all that it comes across, structures outside the bounds included.
+
+    `surface` makes the one that is searched from the potential; None for the potential's own.
 
     The seed of a round is (seed, round). Of structures whose energies are within a meV one is a candidate.
 
@@ -152,7 +156,7 @@ def candidates_by_hopping(
     def explore(calculator: NeuralCalculator, number: int) -> list[Atoms]:
         try:
             walk = basin_hopping(
-                surface_of(atoms, calculator),
+                surface_of(atoms, calculator) if surface is None else surface(calculator),
                 start,
                 move,
                 steps=steps,
@@ -160,6 +164,7 @@ def candidates_by_hopping(
                 seed=(seed, number),
                 bounds=bounds,
                 patience=patience,
+                force_tolerance=force_tolerance,
             )
         except WalkFailed as failed:  # holes and pieces are what a young potential finds: they are worth a label
             walk = failed.walk

@@ -146,7 +146,7 @@ def basin_hopping(
             or generator.random() < np.exp(min(0.0, (current.energy - found.energy) / temperature))
         )
         quenches.append(found)
-        accepted.append(take)
+        accepted.append(bool(take))
         started.append(anew)
         if take:
             current = found

@@ -118,7 +118,8 @@ class BLNProtein:
 
         With the bond vectors v_k all of them are functions of A_k = v_k . v_k, P_k = v_k . v_(k+1) and S_k = v_k . v_(k+2):
 
-            cos theta = -P_k / sqrt(A_k A_(k+1)),     cos phi = (P_k P_(k+1) - S_k A_(k+1)) / sqrt(X_k X_(k+1)),   X_k = A_k A_(k+1) - P_k^2.
+            cos theta = -P_k / sqrt(A_k A_(k+1)),                     X_k = A_k A_(k+1) - P_k^2,
+            cos phi = (P_k P_(k+1) - S_k A_(k+1)) / sqrt(X_k X_(k+1)).
         """
         v = np.diff(positions, axis=0)
         A = np.einsum("ka,ka->k", v, v)

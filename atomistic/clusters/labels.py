@@ -8,7 +8,7 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomistic.clusters.moves import directions
-from atomistic.clusters.surface import Positions, closest_pair, surface_of
+from atomistic.clusters.surface import VACUUM, Positions, surface_of
 from atomistic.configurations import LabelFailed
 
 LARGE_FORCE: Final = 20.0
@@ -18,8 +18,8 @@ LARGE_FORCE: Final = 20.0
 def label_cluster(atoms: Atoms, calculator: Calculator, **info: str | float) -> Atoms:
     """A copy of a cluster that carries the reference's energy and forces, as the fits and trainings of the house take it.
 
-    A cluster has no stress: its label is zero and weighs nothing (``info["stress_weight"]``); the cell is a cubic Angstrom that nothing
-    depends on. Labels with large forces weigh less: ``info["weight"]`` = 1 / (1 + (largest force / 20 eV/A)^2).
+    A cluster has no stress: its label is zero and weighs nothing (``info["stress_weight"]``); the box is 30 Angstrom wider than the
+    cluster. Labels with large forces weigh less: ``info["weight"]`` = 1 / (1 + (largest force / 20 eV/A)^2).
 
     Raises:
         LabelFailed: where a label is not finite.
@@ -30,7 +30,7 @@ def label_cluster(atoms: Atoms, calculator: Calculator, **info: str | float) -> 
         raise LabelFailed(
             f"the reference gave an energy or force that is not finite for {atoms.get_chemical_formula()}"
         )
-    labelled = Atoms(atoms.numbers, atoms.positions, cell=np.eye(3), pbc=False)
+    labelled = Atoms(atoms.numbers, atoms.positions, cell=np.ptp(atoms.positions, axis=0) + VACUUM, pbc=False)
     labelled.calc = SinglePointCalculator(labelled, energy=energy, forces=forces, stress=np.zeros(6))
     largest = float(np.abs(forces).max(initial=0.0))
     labelled.info.update(stress_weight=0.0, weight=1.0 / (1.0 + (largest / LARGE_FORCE) ** 2), **info)
@@ -78,5 +78,4 @@ def _trimer(closest: float, farthest: float, generator: np.random.Generator) -> 
         sides = generator.uniform(closest, farthest, (2, 1)) * directions(generator, 2)
         positions = np.concatenate([np.zeros((1, 3)), sides])
         if np.linalg.norm(sides[0] - sides[1]) >= closest:
-            closest_pair(positions, least=closest * (1.0 - 1e-12))
             return positions

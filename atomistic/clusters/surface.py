@@ -141,7 +141,7 @@ def closest_pair(positions: Positions, *, least: float) -> float:
     return smallest
 
 
-class _Stopped(Exception):  # noqa: N818
+class _Stopped(Exception):
     """The way down has left the bounds."""
 
 
