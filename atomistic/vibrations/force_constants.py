@@ -187,9 +187,7 @@ def from_supercell(
         far.append(second[place])
         images.append(candidates[place, image])
         values.append(blocks[n, place] / chosen.sum(axis=1)[place, None, None])
-    return merged(
-        crystal, np.concatenate(atoms), np.concatenate(far), np.concatenate(images), np.concatenate(values)
-    )
+    return merged(crystal, np.concatenate(atoms), np.concatenate(far), np.concatenate(images), np.concatenate(values))
 
 
 def merged(
