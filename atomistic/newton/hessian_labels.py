@@ -45,7 +45,7 @@ class HessianLabel:
         products: H v, eV/A^2 times the unit of v.
 
     Raises:
-        InvalidHessian: for shapes that do not fit the structure, and numbers that are not finite.
+        InvalidHessian: for shapes that do not fit the structure, numbers that are not finite, a direction of zeros.
     """
 
     atoms: Atoms
@@ -62,6 +62,8 @@ class HessianLabel:
                 )
             if not np.isfinite(array).all():
                 raise InvalidHessian(f"{name} contain NaN or infinity; label the structure again")
+        if not all(np.any(v) for v in self.directions):
+            raise InvalidHessian("a direction is zero, expected displacements")
 
     @classmethod
     def whole(cls, atoms: Atoms, hessian: Float[ndarray, "coordinates coordinates"]) -> "HessianLabel":

@@ -35,7 +35,7 @@ ATOMS_AT_ONCE: Final = 192
 def hessian_rows(
     potential: NeuralPotential,
     structures: Sequence[Atoms],
-    directions: Sequence[Float[ndarray, "atoms 3"]],
+    directions: Sequence[Float[ndarray, "_ 3"]],
 ) -> Iterator[Float[ndarray, "coordinates columns"]]:
     """R(v) of each structure along its direction v (eV/A^2 for a unit weight, times the unit of v); columns as in `last_layer`.
 

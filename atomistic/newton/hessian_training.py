@@ -15,11 +15,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
-from atomistic.last_layer import last_layer_weights, with_last_layer
 from atomistic.laplace import LastLayerLaplace
+from atomistic.last_layer import last_layer_weights, with_last_layer
 from atomistic.newton.hessian_labels import HessianLabel
 from atomistic.newton.hessian_rows import hessian_rows
-from atomistic.second_derivatives import hessian_operator
 
 
 def learn_hessians(

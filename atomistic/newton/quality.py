@@ -50,8 +50,8 @@ class StepQuality:
 def step_quality(
     atoms: Atoms,
     calculator: Calculator,
-    hessian: Float[ndarray, "coordinates coordinates"],
-    reference: Float[ndarray, "coordinates coordinates"],
+    hessian: Float[ndarray, "_ _"],
+    reference: Float[ndarray, "_ _"],
     *,
     radius: float = 0.1,
 ) -> StepQuality:
@@ -73,7 +73,7 @@ def step_quality(
     gradient = -moving.get_forces().ravel()[free.index]
     start = float(moving.get_potential_energy())
 
-    def taken(matrix: Float[ndarray, "coordinates coordinates"]) -> tuple[Step, float]:
+    def taken(matrix: Float[ndarray, "_ _"]) -> tuple[Step, float]:
         """A step and the energy it gains."""
         matrix = check_hessian(matrix, len(atoms))[np.ix_(free.index, free.index)]
         step = quadratic_step(

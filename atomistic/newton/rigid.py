@@ -1,7 +1,7 @@
 r"""Coordinates in which a structure can change: those of atoms that are free, without rigid motions.
 
-A translation changes no energy; nor does a rotation of a cluster, nor that of a wire about its axis. Along them the Hessian has no curvature
-and steps have no meaning: with an orthonormal basis U of the rigid motions, steps are taken in the complement Z of U (Z^T U = 0),
+A translation changes no energy, nor does a rotation of a cluster or of a wire about its axis. There the Hessian has no curvature
+and steps no meaning: with an orthonormal basis U of the rigid motions, steps are taken in the complement Z of U (Z^T U = 0),
 
     g_Z = Z^T g,        B_Z = Z^T B Z,        s = Z s_Z .
 

@@ -4,9 +4,9 @@ In the eigenbasis of B, lambda_1 <= lambda_2 ..., with gradient components c_k a
 
     s_k = -c_k / (lambda_k + mu_k) .
 
-*Newton-Raphson*: mu = 0, to the stationary point of the model, whichever it is; it needs as many negative eigenvalues as the saddle's order.
+*Newton-Raphson*: mu = 0, to the stationary point of the model; it needs as many negative eigenvalues as the order of the saddle.
 
-*Trust region*: least m within |s| <= radius. mu >= max(0, -lambda_1) is zero where B is positive definite and the Newton step fits, else
+*Trust region*: least m within |s| <= radius. mu >= max(0, -lambda_1) is 0 where B is positive definite and the Newton step fits, else
 |s(mu)| = radius; where c_1 = 0 the rest of the radius is filled along the first eigenvector, the hard case (More and Sorensen, SIAM J. Sci.
 Stat. Comput. 4 (1983) 553). Thus an indefinite B is no obstacle: the step follows negative curvature downhill.
 
@@ -24,14 +24,14 @@ along the first direction of negative curvature at the radius too.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import brentq
 
-Method = Literal["newton", "trust-region", "rfo"]
+METHODS: Final = ("newton", "trust-region", "rfo")
 
 HARD: Final = 1e-12
 """Of the gradient: components along the lowest mode that count as none."""
@@ -64,7 +64,7 @@ def quadratic_step(
     gradient: Float[ndarray, "coordinates"],
     hessian: Float[ndarray, "coordinates coordinates"],
     *,
-    method: Method = "trust-region",
+    method: str = "trust-region",
     order: int = 0,
     radius: float = np.inf,
     follow: Float[ndarray, "coordinates order"] | None = None,
@@ -84,8 +84,8 @@ def quadratic_step(
         WrongIndex: for a Newton-Raphson step with another number of negative eigenvalues than `order`; for a trust-region step without a
             bound, where there is no least m.
     """
-    if method not in ("newton", "trust-region", "rfo"):
-        raise ValueError(f"method {method!r}, expected 'newton', 'trust-region' or 'rfo'")
+    if method not in METHODS:
+        raise ValueError(f"method {method!r}, expected one of {METHODS}")
     if not 0 <= order <= len(gradient):
         raise ValueError(f"order = {order}, expected 0 for a minimum, 1 for a transition state")
     if not radius > 0.0:
@@ -183,7 +183,8 @@ def steihaug_step(
         tolerance: |g + B s| / |g| at which an inner step is good enough.
     """
     step, residual = np.zeros_like(gradient), gradient.copy()
-    along, change = -residual, 0.0
+    along = -residual
+    change = 0.0
     target = tolerance * float(np.linalg.norm(gradient))
     none = np.zeros((len(gradient), 0))
     for _ in range(2 * len(gradient)):
@@ -197,7 +198,7 @@ def steihaug_step(
             # To the sphere: |step + t along| = radius, t > 0
             a, b, c = float(along @ along), float(step @ along), float(step @ step) - radius**2
             t = (-b + np.sqrt(b * b - a * c)) / a
-            change += t * slope + 0.5 * t * t * curvature
+            change += float(t * slope + 0.5 * t * t * curvature)
             return Step(step + t * along, change, int(curvature <= 0.0), True, none)
         step = step + length * along
         change += length * slope + 0.5 * length**2 * curvature
