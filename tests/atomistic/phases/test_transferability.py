@@ -29,14 +29,14 @@ def structures() -> tuple[Structures, Structures]:
     held_out: Structures = {}
     for name, volume in VOLUMES.items():
         made = []
-        for _ in range(16):
+        for _ in range(13):
             cell = prototype(name, volume=volume * generator.uniform(0.95, 1.05))
             cell = cell.repeat((2, 2, 2) if len(cell) == 1 else (2, 2, 1))
             h = generator.normal(0.0, 0.01, (3, 3))
             atoms = atomistic.deform(cell, expm(0.5 * (h + h.T)))
             atoms.positions += generator.normal(0.0, 0.05, atoms.positions.shape)
             made.append(atomistic.label(atoms, reference))
-        training[name], held_out[name] = made[:10], made[10:]
+        training[name], held_out[name] = made[:8], made[8:]
     return training, held_out
 
 

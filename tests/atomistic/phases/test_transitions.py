@@ -20,7 +20,7 @@ def curve(name: str, energy0: float, volume0: float, modulus: float = 0.6, deriv
     return BirchMurnaghan(name, energy0, volume0, modulus, derivative, (0.7 * volume0, 1.1 * volume0))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(
     energy=st.floats(0.05, 0.5),
     volume=st.floats(13.0, 18.0),
