@@ -3,8 +3,8 @@
     python examples/structure_handedness.py [--count 100] [--noise 0.06] [--seed 0] [--picture structure_handedness.png]
 
 Five chiral molecules: a carbon with four different neighbours (CHFClBr), the same in a molecule of life (alanine), a twist (H2O2), a ring
-(fluoro-oxirane), an axis without any such carbon (1,3-difluoroallene). Of each hand `count` copies with random displacements of every atom, randomly
-turned; a classifier is fitted to one part of them and says of the others, of each and of its exact mirror image, which hand they have.
+(fluoro-oxirane), an axis without any such carbon (1,3-difluoroallene). Of each hand `count` copies with random displacements of every
+atom, randomly turned; a classifier is fitted to them and says of others, of each and of its exact mirror image, which hand they have.
 """
 
 import argparse

@@ -164,8 +164,9 @@ class AtomClassifier:
             strange = int(np.argmax(np.where(familiar, 0.0, distance)))
             number = int(atoms.numbers[strange])
             warnings.warn(
-                f"{int((~familiar).sum())} of {len(atoms)} atoms of {atoms.get_chemical_formula()} are unlike those trained on: atom {strange} "
-                f"lies {distance[strange]:.3g} from the nearest, the limit is {self.reach[number]:.3g}; their probabilities extrapolate",
+                f"{int((~familiar).sum())} of {len(atoms)} atoms of {atoms.get_chemical_formula()} are unlike those trained on: atom "
+                f"{strange} lies {distance[strange]:.3g} from the nearest, the limit is {self.reach[number]:.3g}; their probabilities "
+                "are extrapolations",
                 UnfamiliarAtomsWarning,
                 stacklevel=2,
             )

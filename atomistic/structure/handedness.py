@@ -12,19 +12,17 @@ sums that are odd are the pseudo-scalars
     o_{n1 n2 n3, l1 l2 l3} = sum_m  E_{m1 m2 m3}  M_{n1, l1 m1} M_{n2, l2 m2} M_{n3, l3 m3},        n = (a, k),   l1 + l2 + l3 odd,
     E_{m1 m2 m3} = (1/4pi) int Y_{l3 m3} u . (grad Y_{l1 m1} x grad Y_{l2 m2}) dOmega,
 
-E the only isotropic tensor of these degrees up to a factor, written as a Poisson bracket on the sphere (Arakelyan and Savvidy, Phys. Lett. B
-223 (1989) 41), antisymmetric in moments of the same degree: they need different n. As sums over three neighbours, with g = f_k of the
-neighbours of element a,
+E, the only isotropic tensor of these degrees up to a factor, is written as a Poisson bracket on the sphere (Hoppe, thesis, MIT 1982), and is
+antisymmetric in moments of the same degree: they need different n. As sums over three neighbours, g = f_k of those of element a,
 
-    (1, 1, 1):   1/3 sum_ijk g_1(r_i) g_2(r_j) g_3(r_k)  u_i . (u_j x u_k),      the determinant of three vectors: eps_abc v1_a v2_b v3_c,
-    (1, 2, 2):   3/5 sum_ijk g_1(r_i) g_2(r_j) g_3(r_k)  u_i . (u_j x u_k) (u_j . u_k),      eps_abc v_a (S T)_bc of a vector and two tensors,
+    (1, 1, 1):   1/3 sum_ijk g_1(r_i) g_2(r_j) g_3(r_k)  u_i . (u_j x u_k),                eps_abc v1_a v2_b v3_c of vectors v,
+    (1, 2, 2):   3/5 sum_ijk g_1(r_i) g_2(r_j) g_3(r_k)  u_i . (u_j x u_k) (u_j . u_k),   eps_abc v_a (S T)_bc of tensors S, T,
 
-and any other is the first times an even polynomial of the angles. They are four-body: a centre and three neighbours that do not lie in one
-plane with it are the least that has a hand. The even part of the same products is the bispectrum (Bartok, Kondor and Csanyi, Phys. Rev. B 87
-(2013) 184115), usually restricted to even sums for that reason; the parity-odd part is that of the atomic cluster expansion (Drautz, Phys.
-Rev. B 99 (2019) 014104; Dusson and others, J. Comput. Phys. 454 (2022) 110946). Four-body functions do not tell all environments apart
-either (Pozdnyakov and others, Phys. Rev. Lett. 125 (2020) 166001): an atom whose pseudo-scalars vanish may still have a hand of a higher
-order in bodies or degree, as the centre of a propeller of equal blades has up to degree 3.
+and any other is the first times an even polynomial of the angles' cosines. They are four-body: a centre and three neighbours that do not lie
+in one plane with it are the least that has a hand. The even sums of the same products are the bispectrum (Bartok, Kondor and Csanyi, Phys.
+Rev. B 87 (2013) 184115); both belong to the atomic cluster expansion (Drautz, Phys. Rev. B 99 (2019) 014104). Four-body functions do not tell
+all environments apart either (Pozdnyakov and others, Phys. Rev. Lett. 125 (2020) 166001): an atom whose pseudo-scalars vanish may still have a
+hand of a higher order in bodies or degree, as the centre of a propeller of equal blades has up to degree 3.
 
 An energy is even: a potential of these needs their products or squares. They are for telling hands apart.
 """

@@ -4,10 +4,11 @@ With z the whitened features (`atomistic.descriptor_distance.Whitening`: near un
 
     p_c(z) = exp(s_c / T) / sum_c' exp(s_c' / T),        s_c = w_c . z + b_c.
 
-The weights minimise -sum_i ln p_{y_i}(z_i) + |W|^2 / (2 width^2) at T = 1, the negative log posterior under a normal prior (Bishop, Pattern
-Recognition and Machine Learning, 2006, section 4.3.4): convex, with one minimum. Then T, the temperature (Platt scaling of many classes: Guo
-and others, ICML 2017), minimises the log loss of what was held out, with a prior for ln T about 0 of width 1: held-out samples without a
-mistake would else make T zero. The width is the one of least log loss there.
+The weights minimise -sum_i ln p_{y_i}(z_i) + |W|^2 / (2 width^2) at T = 1, the negative log posterior under a normal prior (Bishop,
+Pattern Recognition and Machine Learning, 2006, section 4.3.4): convex, with one minimum, which Newton's method finds (trust regions,
+conjugate gradients with products with the Hessian: Nocedal and Wright, Numerical Optimization, 2006, section 7.1). Then T, the temperature
+(Guo and others, ICML 2017), minimises the log loss of what was held out, with a normal prior for ln T about 0 of width 1: held-out samples
+without a mistake would else make T zero. The width is the one of least log loss there.
 
 Samples of one source (the atoms of one structure, the frames of one run) are alike: a classifier that has seen some of them looks better on
 the others than it is. Sources are held out whole, and count once, whatever the number of their samples, in the choice of T.

@@ -79,9 +79,7 @@ def test_values_are_the_sums_over_three_neighbours() -> None:
     radial = np.stack([envelope, (2.0 * x - 1.0) * envelope], axis=1)
     g = np.concatenate([(atoms.numbers[1:] == z)[:, None] * radial for z in (1, 6)], axis=1)
     triple = np.einsum("ia,jka->ijk", u, np.cross(u[:, None], u[None]))
-    first = [
-        np.einsum("ijk,i,j,k", triple, g[:, n], g[:, m], g[:, k]) / 3.0 for n, m, k in combinations(range(4), 3)
-    ]
+    first = [np.einsum("ijk,i,j,k", triple, g[:, n], g[:, m], g[:, k]) / 3.0 for n, m, k in combinations(range(4), 3)]
     second = [
         0.6 * np.einsum("ijk,jk,i,j,k", triple, u @ u.T, g[:, n], g[:, m], g[:, k])
         for n, (m, k) in product(range(4), combinations(range(4), 2))
