@@ -151,4 +151,4 @@ def reference_hessian(atoms: Atoms, calculator: Calculator) -> Float[ndarray, "c
         return check_hessian(inside.get_hessian(atoms.copy(), "sparse").toarray(), len(atoms))
     whole = np.eye(3 * len(atoms)).reshape(-1, len(atoms), 3)
     products = label_hessian(atoms, calculator, whole).products.reshape(3 * len(atoms), -1)
-    return 0.5 * (products + products.T)
+    return np.asarray(0.5 * (products + products.T))

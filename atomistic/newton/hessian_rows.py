@@ -63,7 +63,8 @@ def _along(potential: NeuralPotential, batch: list[tuple[NeighbourTable, Tensor]
     with dual.dual_level():
         moving = replace(table, vectors=dual.make_dual(table.vectors, along))
         values, moved = values_and_jacobian(potential.descriptors, moving)
-        slopes, slopes_change = dual.unpack_dual(moved)
+        both = dual.unpack_dual(moved)
+        slopes, slopes_change = both.primal, both.tangent
     values_change = torch.einsum("afmk,amk->af", slopes, along)
     parts = []
     for number in potential.descriptors.numbers:

@@ -8,8 +8,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
 
 import atomistic
-from atomistic.last_layer import last_layer_weights
 from atomistic.laplace import LastLayerLaplace
+from atomistic.last_layer import last_layer_weights
 from atomistic.newton import (
     HessianLabel,
     InvalidHessian,

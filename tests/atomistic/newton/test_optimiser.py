@@ -219,6 +219,7 @@ def test_failures_say_what_failed(posterior: LastLayerLaplace) -> None:
     atoms.calc = Failing("not finite")
     with pytest.raises(NewtonFailed, match="not finite after 2 steps"):
         Newton(atoms, exact).run(fmax=1e-6, steps=50)
+    atoms = started()
     atoms.calc = Failing("inconsistent")
     with pytest.raises(NewtonFailed, match="energies and forces disagree"):
         Newton(atoms, exact).run(fmax=1e-6, steps=200)

@@ -130,7 +130,7 @@ def test_without_a_matrix(seed: int, radius: float) -> None:
 @settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(1, SIZE))
 def test_secants_of_a_quadratic_surface_are_met_together(seed: int, count: int) -> None:
-    g, true = model(seed)
+    _, true = model(seed)
     _, wrong = model(seed + 1)
     generator = np.random.default_rng(seed)
     basis = np.linalg.qr(generator.normal(size=(SIZE + 2, SIZE)))[0]
