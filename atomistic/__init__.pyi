@@ -43,7 +43,6 @@ from .neighbour_list import InvalidStructure, NeighbourList
 from .neighbours import NeighbourTable, neighbour_table
 from .network import Network
 from .network_file import NetworkFileError
-from .phonons import phonon_frequencies
 from .potential import NeuralPotential, Prediction, UnknownElement, predict_all
 from .reference import UnknownReference, reference_calculator, reference_names
 from .second_derivatives import hessian, hessian_operator, hessian_vector_product, internal_strain
@@ -140,7 +139,6 @@ __all__ = [
     "nearest_distance",
     "neighbour_table",
     "npt_average",
-    "phonon_frequencies",
     "predict_all",
     "primitive_cell",
     "read_n2p2",

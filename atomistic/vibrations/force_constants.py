@@ -37,7 +37,7 @@ class InvalidForceConstants(ValueError):
     """Arrays of force constants of the wrong shape, or with numbers that are not finite."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ForceConstants:
     """Phi of a crystal, without supercell: pairs of an atom in the cell and one anywhere.
 
@@ -72,7 +72,8 @@ class ForceConstants:
         if self.acoustic_sum > SUM_TOLERANCE * largest:
             raise AcousticSumRuleViolated(
                 f"the force constants of an atom sum to {self.acoustic_sum:.3g} eV/A^2, expected zero within {SUM_TOLERANCE:g} of the "
-                f"largest, {largest:.3g}: the energy changes when the crystal moves as a whole; the forces are noisy, or something holds the atoms"
+                f"largest, {largest:.3g}: the energy changes when the crystal moves as a "
+                "whole; the forces are noisy, or something holds the atoms"
             )
 
     @cached_property
@@ -158,6 +159,8 @@ def from_supercell(
     second: Int[ndarray, "supercell"],
     shifts: Int[ndarray, "supercell 3"],
     blocks: Float[ndarray, "atoms supercell 3 3"],
+    *,
+    reach: float = math.inf,
 ) -> ForceConstants:
     """Force constants of a periodic supercell laid out over the nearest images of its atoms; images equally near share equally.
 
@@ -169,6 +172,7 @@ def from_supercell(
         second: the atom of `crystal` that each atom of the supercell repeats.
         shifts: by which translation, in cell vectors.
         blocks: second derivatives by each atom of the cell and each of the supercell, eV/A^2.
+        reach: distance (Angstrom) beyond which there is nothing but round-off, to be left out.
     """
     cell = crystal.cell.array
     # images of a reduced supercell: the nearest is then among the next two along each vector
@@ -181,7 +185,8 @@ def from_supercell(
         nearest = np.rint(np.rint(origin @ np.linalg.inv(reduced)) @ reduced @ np.linalg.inv(cell)).astype(np.int64)
         candidates = (shifts - nearest)[:, None] + translations
         distances = np.linalg.norm(origin[:, None] + (candidates - shifts[:, None]) @ cell, axis=-1)
-        chosen = distances < distances.min(axis=1, keepdims=True) + 1e-5
+        nearest_distance = distances.min(axis=1, keepdims=True)
+        chosen = (distances < nearest_distance + 1e-5) & (nearest_distance <= reach)
         place, image = np.nonzero(chosen)
         atoms.append(np.full(len(place), n))
         far.append(second[place])

@@ -209,6 +209,6 @@ def lowest_mode(wave_vectors: Float[ndarray, "n 3"], frequencies: Float[ndarray,
     q = ", ".join(f"{x:.4g}" for x in wave_vectors[k] + 0.0)
     count = int((frequencies < -IMAGINARY).sum())
     return (
-        f"{count} of {frequencies.size} frequencies are imaginary, the lowest {-frequencies[k, mode]:.3g}i THz at q = ({q}) in units of the "
-        "reciprocal lattice vectors"
+        f"{count} of {frequencies.size} frequencies are imaginary, the lowest {-frequencies[k, mode]:.3g}i THz at q = ({q}) in units of "
+        "the reciprocal lattice vectors"
     )

@@ -3,8 +3,8 @@ r"""Thermal expansion in the quasi-harmonic approximation: at each temperature t
     G(p, T) = min_V E(V) + F_vib(V, T) + p V,
     beta = 1/V dV/dT = (dS/dV)_T / (V d2(E + F_vib)/dV2),        B_T = V d2(E + F_vib)/dV2
 
-(M. T. Dove, Introduction to Lattice Dynamics, 1993, ch. 5; A. Togo and I. Tanaka, Scr. Mater. 108 (2015) 1). The second line is Grueneisen's
-law, beta = gamma C_V / (B V), with derivatives at fixed temperature: no differences between temperatures. E, F_vib and S over the volumes
+(M. T. Dove, Introduction to Lattice Dynamics, 1993, ch. 5; A. Togo and I. Tanaka, Scr. Mater. 108 (2015) 1). The second line is
+Grueneisen's law, beta = gamma C_V / (B V), with derivatives at fixed temperature: no differences between temperatures. All over the volumes
 are polynomials of degree four in the length's strain, through five volumes or more. All frequencies are those of the strained crystal;
 what modes do to each other at fixed volume is left out.
 """
@@ -59,7 +59,7 @@ class QuasiHarmonic:
         bulk_modulus: isothermal, eV/A^3.
         gibbs_energy: eV per cell.
         heat_capacity_volume, heat_capacity_pressure: C_V, and C_p = C_V + T V beta^2 B_T, eV/K per cell.
-        grueneisen: gamma = beta B_T V / C_V; NaN is not: zero at 0 K.
+        grueneisen: gamma = beta B_T V / C_V; zero at 0 K, where C_V is.
     """
 
     temperatures: Float[ndarray, "n"]
@@ -144,7 +144,7 @@ def _at_least_free_energy(
     temperature: float,
 ) -> tuple[float, ...]:
     """Volume, stretch, alpha, B_T, G, C_V, C_p and gamma at one temperature; polynomials in the strain, V = V_0 (1 + x)^3."""
-    F, S, C = (Polynomial.fit(x, values, DEGREE) for values in (free, entropy, capacity))
+    F, S, C = (Polynomial.fit(x, values, DEGREE).convert() for values in (free, entropy, capacity))
     size = Polynomial([1.0, 1.0]) ** 3 * volume
     pull = F.deriv() + pressure * size.deriv()
     grid = np.linspace(x[0], x[-1], 2001)
@@ -180,8 +180,8 @@ def _warn_of_deviator(atoms: Atoms, strain: float) -> None:
     # near zero pressure round-off and residual forces are all there is
     if deviator > DEVIATOR * abs(mean) and deviator > 1e-4:
         warnings.warn(
-            f"at a strain of {strain:g} the stress deviates by {deviator:.3g} eV/A^3 from a pressure of {-mean:.3g}: the cell would change its "
-            "shape, which is held; expansion is exact for cubic crystals only",
+            f"at a strain of {strain:g} the stress deviates by {deviator:.3g} eV/A^3 from a pressure of {-mean:.3g}: the cell would "
+            "change its shape, which is held; expansion is exact for cubic crystals only",
             ShapeHeld,
             stacklevel=3,
         )

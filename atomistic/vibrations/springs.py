@@ -10,6 +10,7 @@ A chain of period a with one atom (mass m) or two (masses m and M, r_0 = a / 2) 
 (Born and Huang 1954, sec. 5; Ashcroft and Mermin 1976, ch. 22), and nothing across it as long as the springs are at rest.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,6 @@ import torch
 from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from atomistic.neighbours import NeighbourTable
@@ -56,28 +56,28 @@ class Springs:
         return 0.25 * self.stiffness * extension.square().sum(1)
 
 
-def chain(springs: Springs, masses: ArrayLike) -> Atoms:
+def chain(springs: Springs, masses: Sequence[float]) -> Atoms:
     """One period of a chain along x, springs at rest; its neighbours are out of reach."""
-    count = len(np.atleast_1d(masses))
+    count = len(masses)
     positions = [[k * springs.length, 0.0, 0.0] for k in range(count)]
     return Atoms(
         f"H{count}",
         positions=positions,
-        masses=np.atleast_1d(masses),
+        masses=list(masses),
         cell=[count * springs.length, WIDTH, WIDTH],
         pbc=True,
     )
 
 
 def chain_frequencies(
-    springs: Springs, masses: ArrayLike, wave_vectors: Float[ndarray, "n"]
+    springs: Springs, masses: Sequence[float], wave_vectors: Float[ndarray, "n"]
 ) -> Float[ndarray, "n branches"]:
     """The closed form, THz, ascending; wave vectors q a / 2 pi along the chain.
 
     Raises:
         ValueError: for other than one or two masses.
     """
-    given = np.atleast_1d(np.asarray(masses, dtype=np.float64))
+    given = np.asarray(masses, dtype=np.float64)
     sine = np.sin(np.pi * np.asarray(wave_vectors)) ** 2
     K = springs.stiffness
     if len(given) == 1:

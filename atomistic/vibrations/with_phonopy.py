@@ -52,13 +52,14 @@ def phonopy_module() -> ModuleType:
 def phonopy_of(constants: ForceConstants) -> "Phonopy":
     """A `phonopy.Phonopy` of the crystal with its force constants, in the least supercell that holds them without overlap.
 
-    Its unit conversion is ASE's, so that frequencies agree with `ForceConstants.frequencies` to round-off.
+    Its unit conversion is ASE's, so that frequencies agree with `ForceConstants.frequencies` to round-off. It is told of no symmetry: the
+    search in a supercell of hundreds of atoms takes longer than all wave vectors of a mesh.
 
     Raises:
         PhonopyMissing: where phonopy is not installed.
     """
     repeats = needed_repeats(constants.crystal.cell.array, constants.reach)
-    phonopy = _phonopy(constants.crystal, repeats)
+    phonopy = _phonopy(constants.crystal, repeats, symmetry=False)
     second, shifts = _origin(phonopy, constants.crystal)
     place = np.full((len(constants.crystal), *repeats), -1)
     place[(second, *(shifts % repeats).T)] = np.arange(len(second))
@@ -116,7 +117,7 @@ def force_constants_by_differences(
     atoms = crystal.copy()
     atoms.calc = calculator
     check_at_rest(np.asarray(atoms.get_forces()), force_tolerance)
-    phonopy = _phonopy(crystal, repeats)
+    phonopy = _phonopy(crystal, repeats, symmetry=True)
     phonopy.generate_displacements(distance=displacement, is_plusminus=True)
     forces = []
     for supercell in phonopy.supercells_with_displacements or []:
@@ -128,7 +129,8 @@ def force_constants_by_differences(
     phonopy.forces = np.array(forces)
     phonopy.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     second, shifts = _origin(phonopy, crystal)
-    return from_supercell(crystal, repeats, second, shifts, np.asarray(phonopy.force_constants))
+    constants = np.asarray(phonopy.force_constants)
+    return from_supercell(crystal, repeats, second, shifts, constants, reach=np.inf if reach is None else reach)
 
 
 def _warn_where_too_small(crystal: Atoms, repeats: tuple[int, int, int], reach: float) -> None:
@@ -137,14 +139,14 @@ def _warn_where_too_small(crystal: Atoms, repeats: tuple[int, int, int], reach: 
         needed = "x".join(map(str, needed_repeats(crystal.cell.array, reach)))
         warnings.warn(
             f"a supercell of {'x'.join(map(str, repeats))} cells has images {nearest:.3g} A apart, expected more than {2.0 * reach:.3g} A "
-            f"for force constants that reach {reach:.3g} A; take {needed} cells: frequencies are right at the wave vectors that fit into it "
-            "and interpolated elsewhere",
+            f"for force constants that reach {reach:.3g} A; take {needed} cells: frequencies are right at the wave vectors that fit into "
+            "it and interpolated elsewhere",
             SupercellTooSmall,
             stacklevel=3,
         )
 
 
-def _phonopy(crystal: Atoms, repeats: tuple[int, int, int]) -> "Phonopy":
+def _phonopy(crystal: Atoms, repeats: tuple[int, int, int], *, symmetry: bool) -> "Phonopy":
     module = phonopy_module()
     from phonopy.structure.atoms import PhonopyAtoms
 
@@ -154,7 +156,9 @@ def _phonopy(crystal: Atoms, repeats: tuple[int, int, int]) -> "Phonopy":
         scaled_positions=crystal.get_scaled_positions(wrap=False),
         masses=crystal.get_masses(),
     )
-    phonopy: Phonopy = module.Phonopy(unit, supercell_matrix=np.diag(repeats), primitive_matrix="P")
+    phonopy: Phonopy = module.Phonopy(
+        unit, supercell_matrix=np.diag(repeats), primitive_matrix="P", is_symmetry=symmetry
+    )
     phonopy.unit_conversion_factor = THZ_OF_ROOT
     return phonopy
 

@@ -1,6 +1,6 @@
 """What an expert asks of any interatomic model, asked of every kind of descriptors with random weights: no training can hide it.
 
-Derivatives, rotations and supercells have their tests in `test_potential.py`, curvature in `test_hessian.py` and `test_phonons.py`.
+Derivatives, rotations and supercells have their tests in `test_potential.py`, curvature in `test_hessian.py` and `vibrations/`.
 """
 
 import numpy as np
