@@ -7,8 +7,8 @@ A round fits the labels, searches on the fit, and asks the posterior of its last
 of the energies per atom of all candidates s, t. The one with the largest variance is labelled first; what the others have in common with
 it is then known, K_st - K_sc K_ct / (K_cc + e^2), with the error e of a label, and the next is the largest of what is left: structures
 that say the same are not labelled twice (the pivoted Cholesky decomposition of K; Seeger, Williams and Lawrence, AISTATS 2003). It ends
-where no candidate is less sure than demanded. What the search runs into where it knows nothing, atoms on top of each other and
-clusters in pieces, are candidates like the minima: that is how holes close.
+where no candidate of one or several searches is less sure than demanded. What a search runs into where the potential knows nothing,
+atoms on top of each other and clusters in pieces, are candidates like the minima: that is how holes close.
 """
 
 from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ class ActiveLearning:
         fit: the last.
         labelled: all labelled structures, those given first.
         rounds: in order.
-        converged: whether the last search found nothing less sure than demanded.
+        converged: whether the last searches found nothing less sure than demanded.
     """
 
     fit: GaussianFit
@@ -91,21 +91,23 @@ def learn_while_hopping(
     rounds: int,
     labels_per_round: int,
     tolerance: float,
+    calm: int = 1,
     progress: Callable[[Round], None] | None = None,
 ) -> ActiveLearning:
-    """Fit, search, label what is least sure, until all that the search finds is sure to `tolerance` (eV/atom) or `rounds` are over.
+    """Fit, search, label what is least sure, until all that `calm` searches find is sure to `tolerance` (eV/atom) or `rounds` are over.
 
     Raises:
         ValueError: for numbers that are not positive, or a search without candidates.
         LabelFailed: where the reference gives no finite label.
     """
-    if rounds < 1 or labels_per_round < 1 or not tolerance > 0.0:
+    if rounds < 1 or labels_per_round < 1 or calm < 1 or not tolerance > 0.0:
         raise ValueError(
-            f"rounds = {rounds}, labels_per_round = {labels_per_round}, tolerance = {tolerance} eV/atom, expected positive numbers"
+            f"rounds = {rounds}, labels_per_round = {labels_per_round}, calm = {calm}, tolerance = {tolerance} eV/atom, expected positive "
+            "numbers"
         )
     known = list(labelled)
     history: list[Round] = []
-    found = fit(known)
+    found, calm_rounds = fit(known), 0
     for number in range(rounds):
         candidates = list(explore(NeuralCalculator(found.potential, skin=SKIN), number))
         if not candidates:
@@ -123,10 +125,12 @@ def learn_while_hopping(
         )
         if progress is not None:
             progress(history[-1])
-        if sure:
+        calm_rounds = calm_rounds + 1 if sure else 0
+        if calm_rounds == calm:
             return ActiveLearning(found, tuple(known), tuple(history), True)
-        known += fresh
-        found = fit(known)
+        if fresh:
+            known += fresh
+            found = fit(known)
     return ActiveLearning(found, tuple(known), tuple(history), False)
 
 

@@ -109,6 +109,29 @@ class Crankshaft:
 
 
 @dataclass(frozen=True)
+class Compress:
+    """All positions drawn towards their middle by `factor`, and shaken: open structures are forced to close.
+
+    Attributes:
+        factor: below 1.
+        step: of the shaking, Angstrom.
+    """
+
+    factor: float = 0.75
+    step: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.factor < 1.0 and self.step > 0.0):
+            raise ValueError(
+                f"factor = {self.factor} and step = {self.step} A, expected 0 < factor < 1 and a positive step"
+            )
+
+    def __call__(self, positions: Positions, generator: np.random.Generator) -> Positions:
+        middle = positions.mean(0)
+        return Shake(self.step)(middle + self.factor * (positions - middle), generator)
+
+
+@dataclass(frozen=True)
 class Several:
     """One of several moves, each as likely as the others, or with the given `weights`."""
 

@@ -23,6 +23,8 @@ from atomistic.clusters.lennard_jones import LOWEST
 from atomistic.clusters.moves import MoveSurfaceAtoms, Several, Shake, random_cluster
 from atomistic.gaussian_fit import GaussianFit
 
+pytestmark = pytest.mark.filterwarnings("ignore::atomistic.label_checks.ExplodingStructures")
+
 LJ = LennardJones()
 NEAREST = 2.0 ** (1.0 / 6.0)
 

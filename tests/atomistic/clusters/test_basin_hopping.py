@@ -19,6 +19,7 @@ from atomistic.clusters import (
 )
 from atomistic.clusters.lennard_jones import LOWEST
 from atomistic.clusters.moves import (
+    Compress,
     Crankshaft,
     Move,
     MoveSurfaceAtoms,
@@ -155,8 +156,10 @@ def test_moves_of_clusters() -> None:
     assert neighbours[1][changed[0]] > 4  # itself and three others at least
     shaken = Shake(0.3)(cluster, generator)
     assert 0.2 < np.abs(shaken - cluster).max() <= 0.3
+    closer = Compress(0.7, 1e-6)(cluster, generator)
+    np.testing.assert_allclose(pdist(closer), 0.7 * pdist(cluster), atol=1e-5)
     assert pdist(spread_apart(0.2 * cluster, 0.9)).min() >= 0.9
     for broken in (lambda: Shake(0.0), lambda: MoveSurfaceAtoms(1.0, 0), lambda: Pivot(4.0), lambda: Several([]),
-                   lambda: Several([Shake(0.1)], [1.0, 2.0]), lambda: Crankshaft(1.0, 1)):  # fmt: skip
-        with pytest.raises(ValueError, match="expected|choose"):
+                   lambda: Several([Shake(0.1)], [1.0, 2.0]), lambda: Crankshaft(1.0, 1), lambda: Compress(1.5)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"expected|choose"):
             broken()

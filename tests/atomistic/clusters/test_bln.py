@@ -150,5 +150,5 @@ def test_bad_input_is_named() -> None:
         iron = Atoms("Fe2", [(0, 0, 0), (1, 0, 0)], calculator=LooseBeads())
         iron.get_potential_energy()
     carbon = atomistic.BodyOrdered((6,), cutoff=3.0, angular_cutoff=2.5, radial=5, angular=2, degree=2)
-    with pytest.raises(atomistic.UnknownElement, match="B, Li, N|Li, B, N"):
+    with pytest.raises(atomistic.UnknownElement, match=r"B, Li, N|Li, B, N"):
         LearnedProtein(BLNProtein(), atomistic.NeuralCalculator(random_networks(carbon, seed=0)))

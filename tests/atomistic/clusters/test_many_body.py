@@ -77,7 +77,7 @@ def test_bad_input_is_named() -> None:
         many_body_expansion(cluster(4), lj, bodies=0)
     with pytest.raises(TooManySubsets, match="1073741823"):
         many_body_expansion(cluster(30), lj)
-    with pytest.raises(OverlappingAtoms, match="atoms 0 and 1 are 0.05 A apart"):
+    with pytest.raises(OverlappingAtoms, match=r"atoms 0 and 1 are 0\.05 A apart"):
         many_body_expansion(Atoms("He2", [(0, 0, 0), (0.05, 0, 0)]), lj)
     with pytest.raises(ValueError, match="no end"):
         many_body_expansion(Atoms("He", cell=np.eye(3), pbc=True), lj)

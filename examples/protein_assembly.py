@@ -1,0 +1,228 @@
+"""The 46-bead off-lattice protein of Honeycutt and Thirumalai folded from an unfolded chain, on the true potential and on a learned one.
+
+The learned one knows bonds, angles and dihedral angles by the beads' places in the chain; what far beads do to each other it learned from
+loose beads: atoms, dimers and trimers of the three kinds first, then the beads of the conformations it was least sure of among those that
+basin hopping on it came across. Whatever is found is relaxed by the true potential at the end.
+
+python examples/protein_assembly.py [--seeds 2] [--steps 700] [--processes 2] [--folder .]     draws protein_assembly.png
+"""
+
+import argparse
+import multiprocessing
+import sys
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from ase import Atoms
+from scipy.spatial.distance import pdist
+
+import atomistic
+from atomistic.clusters import (
+    ActiveLearning,
+    Bounds,
+    basin_hopping,
+    candidates_by_hopping,
+    label_small_clusters,
+    learn_while_hopping,
+    quench,
+)
+from atomistic.clusters.bln import LOWEST_46, BLNProtein, LooseBeads
+from atomistic.clusters.chain import LearnedProtein
+from atomistic.clusters.moves import Compress, Several, Shake
+from atomistic.clusters.surface import Surface
+
+PROTEIN = BLNProtein()
+CUTOFF = 4.0
+TEMPERATURE = 2.0
+MOVE = Several([Shake(0.4), Compress()], weights=[3.0, 1.0])
+PATIENCE = 500
+TOLERANCE = 0.05
+"""Of the ways down, eV/A: enough to tell minima from each other; the lowest are relaxed further."""
+
+RELAXED = 10
+"""Minima of each walk that the truth relaxes."""
+
+
+def fitted(labelled: Sequence[Atoms]) -> atomistic.gaussian_fit.GaussianFit:
+    """Gaussians of two- and three-body functions of the three kinds of beads."""
+    descriptors = atomistic.BodyOrdered((3, 5, 7), cutoff=CUTOFF, angular_cutoff=CUTOFF, radial=24, angular=1, degree=1)
+    settings = atomistic.TrainingSettings(energy_error=1e-3, force_error=0.02)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", atomistic.ExplodingStructures)  # near dimers are to be steep
+        return atomistic.fit_gaussians(labelled, settings, centres=20, amplitudes=(0.02, 0.1), descriptors=descriptors)
+
+
+def learned(rounds: int, steps: int, tolerance: float) -> ActiveLearning:
+    """From loose atoms, dimers and trimers to what the chain meets as it folds: each search goes on where the last one was lowest."""
+    small = label_small_clusters(
+        ["B", "Li", "N"], LooseBeads(), closest=0.85, cutoff=CUTOFF, dimers=40, trimers=200, seed=0
+    )
+    at = PROTEIN.unfolded(np.random.default_rng(0))
+    search = candidates_by_hopping(
+        PROTEIN.atoms(at),
+        lambda generator: at,
+        MOVE,
+        steps=steps,
+        temperature=TEMPERATURE,
+        bounds=Bounds(0.8, 2.0),
+        seed=46,
+        force_tolerance=TOLERANCE,
+        surface=lambda calculator: LearnedProtein(PROTEIN, calculator),
+    )
+
+    def explore(calculator: atomistic.NeuralCalculator, number: int) -> Sequence[Atoms]:
+        nonlocal at
+        found = search(calculator, number)
+        surface = LearnedProtein(PROTEIN, calculator)
+        whole = [a.positions for a in found if pdist(a.positions).min() > 0.85]
+        at = min(whole, key=lambda positions: surface(positions)[0], default=at)
+        return found
+
+    return learn_while_hopping(
+        small,
+        LooseBeads(),
+        fitted,
+        explore,
+        rounds=rounds,
+        labels_per_round=4,
+        tolerance=tolerance,
+        calm=3,
+        progress=lambda r: print(
+            f"  {r.labels} labels: the least sure of {r.candidates} found is sure to {r.deviation:.4f} eV/bead; "
+            f"largest error of those labelled {r.errors.max(initial=0.0):.4f} eV/bead",
+            flush=True,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Folding:
+    """One walk: lowest energy so far on its surface, and the lowest relaxed by the truth."""
+
+    lowest: np.ndarray
+    energy: float
+    positions: np.ndarray
+
+
+def fold(potential: atomistic.NeuralPotential | None, seed: int, steps: int) -> Folding:
+    """Basin hopping from an unfolded chain, on the learned potential or (None) the true one; the truth relaxes the lowest minima.
+
+    A walk that found nothing lower for 500 ways down starts anew from another unfolded chain; on the true potential it ends at the
+    published energy.
+    """
+    torch.set_num_threads(1)
+    surface: Surface = PROTEIN.energy_and_forces
+    if potential is not None:
+        surface = LearnedProtein(PROTEIN, atomistic.NeuralCalculator(potential))
+    walk = basin_hopping(
+        surface,
+        PROTEIN.unfolded,
+        MOVE,
+        steps=steps,
+        temperature=TEMPERATURE,
+        seed=seed,
+        bounds=Bounds(0.3, 2.0) if potential is None else Bounds(0.8, 2.0),
+        patience=PATIENCE,
+        force_tolerance=TOLERANCE,
+        stop_below=LOWEST_46 + 0.01 if potential is None else -np.inf,
+    )
+    relaxed = [
+        quench(PROTEIN.energy_and_forces, found.positions, force_tolerance=1e-5) for found in walk.minima()[:RELAXED]
+    ]
+    best = min(relaxed, key=lambda found: found.energy)
+    return Folding(np.minimum.accumulate(walk.energies), best.energy, best.positions)
+
+
+def foldings(potential: atomistic.NeuralPotential | None, seeds: int, steps: int, processes: int) -> list[Folding]:
+    """One walk for each seed, in processes of their own where there are more than one."""
+    arguments = ([potential] * seeds, range(seeds), [steps] * seeds)
+    if processes == 1:
+        return list(map(fold, *arguments))
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as executor:
+        return list(executor.map(fold, *arguments))
+
+
+def report(name: str, found: list[Folding]) -> int:
+    """How many reached the published energy."""
+    for seed, walk in enumerate(found):
+        print(
+            f"  {name}, seed {seed}: {len(walk.lowest)} ways down, lowest on its surface {walk.lowest[-1]:.4f}, "
+            f"relaxed by the truth {walk.energy:.4f}"
+        )
+    hits = sum(abs(walk.energy - LOWEST_46) < 1e-4 for walk in found)
+    print(f"  {name}: {hits} of {len(found)} walks end at {LOWEST_46}")
+    return hits
+
+
+def draw(path: Path, true: list[Folding], model: list[Folding]) -> None:
+    """The course of the walks, an unfolded chain and the lowest fold."""
+    figure = plt.figure(figsize=(11.0, 4.2), layout="constrained")
+    axes = figure.add_subplot(1, 3, 1)
+    for name, found, style in (("true", true, "-"), ("learned", model, "--")):
+        for seed, walk in enumerate(found):
+            axes.plot(np.arange(1, len(walk.lowest) + 1), walk.lowest, style, label=f"{name}, seed {seed}")
+    axes.axhline(LOWEST_46, color="black", linestyle=":", label=f"published, {LOWEST_46}")
+    axes.set(xlabel="ways down", ylabel="lowest energy so far (epsilon)", title="Folding by basin hopping")
+    axes.legend(fontsize=7)
+    best = min([*true, *model], key=lambda walk: walk.energy)
+    chains: tuple[tuple[str, np.ndarray], ...] = (
+        ("unfolded", PROTEIN.unfolded(np.random.default_rng(0))),
+        (f"lowest found, {best.energy:.4f} epsilon", best.positions),
+    )
+    colours = {"B": "tab:orange", "L": "tab:blue", "N": "lightgrey"}
+    for k, (name, positions) in enumerate(chains):
+        box = figure.add_subplot(1, 3, 2 + k, projection="3d")
+        principal = np.linalg.svd(positions - positions.mean(0), full_matrices=False)[2]
+        x, y, z = ((positions - positions.mean(0)) @ principal.T).T
+        box.plot(x, y, z, color="black", linewidth=1.0)
+        for bead, colour in colours.items():
+            own = np.array([letter == bead for letter in PROTEIN.sequence])
+            box.scatter(x[own], y[own], z[own], s=70, color=colour, edgecolor="black", depthshade=False, label=bead)
+        box.set_title(name)
+        box.set_box_aspect(np.maximum(np.ptp(np.stack([x, y, z]), axis=1), 3.0))
+        box.set_axis_off()
+    box.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
+    """Run all of it; the numbers that it asserts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=2, help="walks on each surface (default: 2)")
+    parser.add_argument("--steps", type=int, default=700, help="ways down of each at most (default: 700)")
+    parser.add_argument("--rounds", type=int, default=15, help="of labels at most (default: 15)")
+    parser.add_argument("--processes", type=int, default=2, help="among which the walks are shared (default: 2)")
+    parser.add_argument("--folder", type=Path, default=Path(), help="where the picture goes (default: here)")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+
+    print("learning what far beads do to each other")
+    learnt = learned(chosen.rounds, 20, 2e-3)
+    small = learnt.rounds[0].labels
+    print(f"labels: {small} loose atoms, dimers and trimers, {len(learnt.labelled) - small} of 46 beads")
+    true = foldings(None, chosen.seeds, chosen.steps, chosen.processes)
+    hits_true = report("true potential", true)
+    model = foldings(learnt.fit.potential, chosen.seeds, chosen.steps, chosen.processes)
+    hits_learned = report("learned potential", model)
+    draw(chosen.folder / "protein_assembly.png", true, model)
+    return {
+        "labels": len(learnt.labelled),
+        "hits_true": hits_true,
+        "hits_learned": hits_learned,
+        "lowest_true": min(walk.energy for walk in true),
+        "lowest_learned": min(walk.energy for walk in model),
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,52 @@
+"""The example of docs/cluster_assembly.md and the two scripts say what the page says."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from atomistic.clusters.bln import LOWEST_46
+from atomistic.clusters.lennard_jones import LOWEST
+
+ROOT = Path(__file__).parents[3]
+
+
+def example(name: str) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.filterwarnings("ignore::atomistic.label_checks.ExplodingStructures")
+def test_the_example_of_the_page() -> None:
+    page = (ROOT / "docs" / "cluster_assembly.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["lowest"] == pytest.approx(LOWEST[13], abs=1e-4)
+    assert np.abs(names["true"].terms[2:]).max() < 1e-9 < np.abs(names["young"].terms[3:]).max()
+    assert names["learned"].converged and len(names["learned"].labelled) - len(names["labelled"]) <= 30
+
+
+@pytest.mark.slow
+def test_clusters_end_to_end(tmp_path: Path) -> None:
+    """38 atoms: the walks of the page whose seed reached the fcc minimum on the model."""
+    arguments = ["--seeds", "1", "--processes", "1", "--folder", str(tmp_path)]
+    numbers = example("cluster_assembly").main(arguments)
+    assert abs(numbers["lowest_13"] - LOWEST[13]) < 1e-4 and abs(numbers["lowest_38"] - LOWEST[38]) < 1e-4
+    assert numbers["gap_38"] > 0.5 and numbers["labels_38"] < 200
+    assert (tmp_path / "cluster_assembly.png").stat().st_size < 150_000
+
+
+@pytest.mark.slow
+def test_protein_end_to_end(tmp_path: Path) -> None:
+    arguments = ["--seeds", "1", "--processes", "1", "--folder", str(tmp_path)]
+    numbers = example("protein_assembly").main(arguments)
+    assert numbers["lowest_true"] >= LOWEST_46 - 1e-4 and numbers["lowest_learned"] >= LOWEST_46 - 1e-4
+    assert (tmp_path / "protein_assembly.png").stat().st_size < 150_000
