@@ -12,17 +12,18 @@ sums that are odd are the pseudo-scalars
     o_{n1 n2 n3, l1 l2 l3} = sum_m  E_{m1 m2 m3}  M_{n1, l1 m1} M_{n2, l2 m2} M_{n3, l3 m3},        n = (a, k),   l1 + l2 + l3 odd,
     E_{m1 m2 m3} = (1/4pi) int Y_{l3 m3} u . (grad Y_{l1 m1} x grad Y_{l2 m2}) dOmega,
 
-E, the only isotropic tensor of these degrees up to a factor, is written as a Poisson bracket on the sphere (Hoppe, thesis, MIT 1982), and is
-antisymmetric in moments of the same degree: they need different n. As sums over three neighbours, g = f_k of those of element a,
+E, the only isotropic tensor of these degrees up to a factor, is written as a Poisson bracket on the sphere (Hoppe, thesis, MIT 1982), and
+is antisymmetric in moments of the same degree: they need different n. As sums over three neighbours, g = f_k of those of element a,
 
     (1, 1, 1):   1/3 sum_ijk g_1(r_i) g_2(r_j) g_3(r_k)  u_i . (u_j x u_k),                eps_abc v1_a v2_b v3_c of vectors v,
     (1, 2, 2):   3/5 sum_ijk g_1(r_i) g_2(r_j) g_3(r_k)  u_i . (u_j x u_k) (u_j . u_k),   eps_abc v_a (S T)_bc of tensors S, T,
 
-and any other is the first times an even polynomial of the angles' cosines. They are four-body: a centre and three neighbours that do not lie
-in one plane with it are the least that has a hand. The even sums of the same products are the bispectrum (Bartok, Kondor and Csanyi, Phys.
-Rev. B 87 (2013) 184115); both belong to the atomic cluster expansion (Drautz, Phys. Rev. B 99 (2019) 014104). Four-body functions do not tell
-all environments apart either (Pozdnyakov and others, Phys. Rev. Lett. 125 (2020) 166001): an atom whose pseudo-scalars vanish may still have a
-hand of a higher order in bodies or degree, as the centre of a propeller of equal blades has up to degree 3.
+and any other is the first times a polynomial of the cosines between the directions. They are four-body: a centre and three neighbours
+that do not lie in one plane with it are the least that has a hand. The even sums of the same products are the bispectrum (Bartok, Kondor
+and Csanyi, Phys. Rev. B 87 (2013) 184115); both belong to the atomic cluster expansion (Drautz, Phys. Rev. B 99 (2019) 014104). Four-body
+functions do not tell all environments apart either (Pozdnyakov and others, Phys. Rev. Lett. 125 (2020) 166001): an atom whose pseudo-
+scalars vanish may have a hand of a higher order in bodies or degree. The centre of a propeller, six equal neighbours, has none below
+degree 4.
 
 An energy is even: a potential of these needs their products or squares. They are for telling hands apart.
 """
@@ -105,13 +106,18 @@ class PseudoScalars:
             return [(n, m, k) for (n, m), k in product(combinations(count, 2), count)]
         if b == c:
             return [(n, m, k) for n, (m, k) in product(count, combinations(count, 2))]
-        return list(product(count, repeat=3))
+        return list(product(count, count, count))
 
     def count(self, number: int) -> int:
         """Number of functions of an atom of element `number`: the same for all."""
         n = len(self.numbers) * self.radial
         pairs, distinct = n * (n - 1) // 2, {1: n * (n - 1) * (n - 2) // 6, 3: n**3}
         return sum(distinct.get(len(set(triple)), n * pairs) for triple in self.triples)
+
+    def radial_orders(self, number: int) -> Float[ndarray, "functions"]:
+        """Degree of each function in the radial polynomials: k + k' + k''."""
+        places = np.concatenate([np.array(self.channels(triple)) for triple in self.triples])
+        return np.asarray((places % self.radial).sum(1), dtype=np.float64)
 
     def values(
         self,

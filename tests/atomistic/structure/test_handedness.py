@@ -86,6 +86,9 @@ def test_values_are_the_sums_over_three_neighbours() -> None:
     ]
     _, values = atom_features(set_, atoms)[6]
     assert values.shape[1] == set_.count(6) == len(first) + len(second)
+    assert isinstance(set_, Descriptors)
+    # of (1, 1, 1): H0 H1 C0, H0 H1 C1, H0 C0 C1, H1 C0 C1
+    assert set_.radial_orders(6)[:4].tolist() == [1.0, 2.0, 1.0, 2.0] and len(set_.radial_orders(6)) == set_.count(6)
     np.testing.assert_allclose(values[0], first + second, atol=1e-13)
     assert np.abs(values[0]).max() > 1e-3
 
