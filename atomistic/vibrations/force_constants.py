@@ -121,7 +121,7 @@ class ForceConstants:
         Raises:
             ValueError: as by `dynamical_matrices`.
         """
-        return terahertz(np.linalg.eigvalsh(self.dynamical_matrices(wave_vectors)))
+        return terahertz(np.linalg.eigvalsh(self.dynamical_matrices(np.asarray(wave_vectors))))
 
 
 THZ_OF_ROOT: Final = units.fs * 1000.0 / (2.0 * math.pi)

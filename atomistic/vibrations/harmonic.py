@@ -155,19 +155,30 @@ def density_of_states(
 
 
 def thermal_properties(
-    constants: ForceConstants, temperatures: ArrayLike, *, mesh: int | tuple[int, int, int] = MESH
+    constants: ForceConstants,
+    temperatures: ArrayLike,
+    *,
+    mesh: int | tuple[int, int, int] = MESH,
+    classical: bool = False,
 ) -> HarmonicThermodynamics:
     """Free energy, entropy and heat capacity at fixed volume; the three translations at Gamma are left out.
+
+    With `classical` statistics they are what molecular dynamics samples: no zero-point energy, 3N k at all temperatures, which must then be
+    above zero.
 
     Raises:
         ImaginaryModes: naming the lowest frequency and its wave vector.
         PhonopyMissing: where phonopy is not installed.
-        ValueError: for temperatures below zero, and a mesh that is not positive.
+        ValueError: for temperatures below zero, classical ones at zero, and a mesh that is not positive.
     """
     T = np.asarray(temperatures, dtype=np.float64)
     if T.ndim != 1 or not (np.isfinite(T) & (T >= 0.0)).all():
         raise ValueError(f"temperatures = {T}, expected a row of numbers not below zero")
-    found = stable_on_mesh(constants, mesh).run_thermal_properties(temperatures=T, exclude_gamma_acoustic=True)
+    if classical and not T.all():
+        raise ValueError("a temperature is zero, where the classical entropy is minus infinity; expected positive ones")
+    found = stable_on_mesh(constants, mesh).run_thermal_properties(
+        temperatures=T, exclude_gamma_acoustic=True, classical=classical
+    )
     # phonopy gives kJ/mol and J/K/mol
     return HarmonicThermodynamics(
         temperatures=T,

@@ -82,6 +82,7 @@ def quasi_harmonic(
     strains: Sequence[float] = STRAINS,
     pressure: float = 0.0,
     mesh: int | tuple[int, int, int] = MESH,
+    classical: bool = False,
 ) -> QuasiHarmonic:
     """Volume, expansion, bulk modulus and heat capacities of a crystal over temperature.
 
@@ -95,6 +96,7 @@ def quasi_harmonic(
         strains: of lengths, five or more.
         pressure: eV/A^3.
         mesh: of wave vectors.
+        classical: statistics of molecular dynamics, to compare with; temperatures are then above zero.
 
     Raises:
         ValueError: for fewer than five different strains, and where a calculator of another kind comes without `constants`.
@@ -122,7 +124,7 @@ def quasi_harmonic(
         energies.append(float(atoms.get_potential_energy()))
         _warn_of_deviator(atoms, strain)
         atoms.calc = None
-        vibrations = thermal_properties(constants(atoms), T, mesh=mesh)
+        vibrations = thermal_properties(constants(atoms), T, mesh=mesh, classical=classical)
         free.append(vibrations.free_energy)
         entropies.append(vibrations.entropy)
         capacities.append(vibrations.heat_capacity)
