@@ -1,6 +1,5 @@
 """Newton steps as an optimiser of ASE: the reference's forces, another model's Hessian."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,7 +52,6 @@ class Newton(Optimizer):
 
     Attributes:
         hessians: number of Hessians evaluated.
-        hessian_seconds: time they took.
         indefinite: number of steps at which the Hessian had another number of negative eigenvalues than `order`.
         rejected: number of steps taken back.
     """
@@ -106,7 +104,7 @@ class Newton(Optimizer):
         self.method, self.order = method, order
         self.maxstep, self.most_secants, self.renew = maxstep, secants, renew
         self.radius = radius * np.sqrt(len(atoms))
-        self.hessians, self.hessian_seconds, self.indefinite, self.rejected = 0, 0.0, 0, 0
+        self.hessians, self.indefinite, self.rejected = 0, 0, 0
         self.secants: list[Secant] = []
         self._visited: _Visited | None = None
         self._evaluated: tuple[ndarray, ndarray | LinearOperator] | None = None
@@ -144,9 +142,7 @@ class Newton(Optimizer):
             moved = np.linalg.norm((positions - self._evaluated[0]).reshape(-1, 3), axis=1).max()
             if moved <= self.renew and self.renew > 0.0:
                 return self._evaluated[1]
-        started = time.perf_counter()
         found = self.hessian(self.atoms)
-        self.hessian_seconds += time.perf_counter() - started
         self.hessians += 1
         if isinstance(found, LinearOperator):
             size = 3 * len(self.atoms)
