@@ -26,8 +26,8 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from jaxtyping import Float, Int
 from numpy import ndarray
-from torch import Tensor
 
+from atomistic.descriptors import Descriptors
 from atomistic.neighbour_list import NeighbourList, check_structure
 from atomistic.neighbours import neighbour_table
 from atomistic.potential import NeuralPotential, Prediction
@@ -80,16 +80,25 @@ def atomic_descriptors(
         InvalidStructure: positions or cell are not finite, or atoms are too many.
     """
     potential.check_elements(atoms)
-    check_structure(atoms, potential.cutoff)
-    table = neighbour_table(atoms, potential.cutoff)
+    return descriptors_by_element(potential.descriptors, atoms)
+
+
+def descriptors_by_element(
+    descriptors: Descriptors, atoms: Atoms
+) -> dict[int, tuple[Int[ndarray, "own"], Float[ndarray, "own functions"]]]:
+    """The same of descriptors that know all elements of the structure.
+
+    Raises:
+        InvalidStructure: positions or cell are not finite, or atoms are too many.
+    """
+    check_structure(atoms, descriptors.cutoff)
+    table = neighbour_table(atoms, descriptors.cutoff)
     answer = {}
     for number in sorted(set(atoms.numbers.tolist())):
         own = np.flatnonzero(atoms.numbers == number)
         rows = torch.from_numpy(own)
         with torch.no_grad():
-            values: Tensor = potential.descriptors.values(
-                number, table.vectors[rows], table.neighbour_numbers[rows], table.mask[rows]
-            )
+            values = descriptors.values(number, table.vectors[rows], table.neighbour_numbers[rows], table.mask[rows])
         answer[number] = (own, values.numpy())
     return answer
 

@@ -332,9 +332,9 @@ def draw(
     left.set(
         xlabel="confidence",
         ylabel="accuracy",
-        title="held-out structures (area: root of atoms)",
+        title="held-out structures",
         xlim=(0.2, 1.03),
-        ylim=(0.2, 1.05),
+        ylim=(0.0, 1.05),
     )
     left.legend(loc="upper left")
 

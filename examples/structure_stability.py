@@ -97,7 +97,7 @@ def main() -> None:
     far = wrong & (np.abs(tested) >= 20.0)
     if far.any():
         print(
-            f"relaxing inside, the sublattices of these last moved by {np.sort(moved[far]).round(2)} A; median of all {np.median(moved):.2f} A"
+            f"relaxing inside, sublattices of these last moved by {np.sort(moved[far]).round(2)} A; median of all {np.median(moved):.2f}"
         )
     near = np.abs(tested) < 5.0
     print(

@@ -1,15 +1,13 @@
 """Descriptors as features: of every atom of a structure, or of a structure as a whole."""
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from atomistic.descriptor_distance import descriptors_by_element
 from atomistic.descriptors import Descriptors
-from atomistic.neighbour_list import check_structure
-from atomistic.neighbours import neighbour_table
 from atomistic.potential import UnknownElement
 
 
@@ -28,16 +26,7 @@ def atom_features(
             f"element {', '.join(chemical_symbols[z] for z in unknown)} is unknown to the descriptors, which are of "
             f"{', '.join(chemical_symbols[z] for z in descriptors.numbers)}"
         )
-    check_structure(atoms, descriptors.cutoff)
-    table = neighbour_table(atoms, descriptors.cutoff)
-    answer = {}
-    for number in sorted(set(atoms.numbers.tolist())):
-        own = np.flatnonzero(atoms.numbers == number)
-        rows = torch.from_numpy(own)
-        with torch.no_grad():
-            values = descriptors.values(number, table.vectors[rows], table.neighbour_numbers[rows], table.mask[rows])
-        answer[number] = (own, values.numpy())
-    return answer
+    return descriptors_by_element(descriptors, atoms)
 
 
 def structure_features(descriptors: Descriptors, atoms: Atoms) -> Float[ndarray, "features"]:
