@@ -219,14 +219,14 @@ def correlations(rows: Sequence[phases.PhaseError]) -> tuple[float, float]:
 
 
 def check(rows: Sequence[phases.PhaseError], nearest: float, uncertainty: float) -> None:
-    """A phase left out lies farther than one trained on, errs more, and has a warning beside it.
+    """A phase left out lies farther than one trained on; a crystal left out errs more and is warned of.
 
-    The energy of the glass is left out of it: crystals and liquid together cover its neighbourhoods.
+    Energies of liquid and glass need not err more: the other phases together cover most of their neighbourhoods.
     """
     for without, after in zip(rows[::2], rows[1::2], strict=True):
-        assert without.nearest > after.nearest and without.force > 0.9 * after.force, without.phase
-        assert without.phase not in CRYSTALS or without.energy > 2.0 * after.energy, without.phase
-        assert without.phase not in CRYSTALS or without.warned > 0.9, without.phase
+        assert without.nearest > after.nearest, without.phase
+        if without.phase in CRYSTALS:
+            assert without.energy > 2.0 * after.energy and without.warned > 0.9, without.phase
     assert nearest > 0.5 and uncertainty > 0.5, (nearest, uncertainty)
 
 

@@ -22,10 +22,10 @@ from atomistic.phases import (
 from atomistic.phases.prototypes import PROTOTYPES, beta_tin
 
 VOLUMES = {
-    "diamond": np.linspace(16.5, 21.5, 8),
-    "beta-tin": np.linspace(15.6, 18.6, 8),
-    "simple cubic": np.linspace(16.4, 19.2, 8),
-    "bcc": np.linspace(16.0, 18.2, 8),
+    "diamond": np.linspace(16.5, 21.5, 6),
+    "beta-tin": np.linspace(15.6, 18.6, 6),
+    "simple cubic": np.linspace(16.4, 19.2, 6),
+    "bcc": np.linspace(16.0, 18.2, 6),
 }
 
 
