@@ -52,5 +52,6 @@ def learn_hessians(
     triangle = cholesky(precision, lower=True)
     moved = weights + factor @ cho_solve((triangle, True), right)
     potential = with_last_layer(posterior.potential, moved)
-    potential.provenance["hessians"] = f"{len(labels)} structures, error {error:g} eV/A^2"
+    made = {**potential.provenance, "hessians": f"{len(labels)} structures, error {error:g} eV/A^2"}
+    potential = replace(potential, provenance=made)
     return replace(posterior, potential=potential, factor=solve_triangular(triangle, factor.T, lower=True).T)

@@ -19,7 +19,8 @@ from atomistic.newton import (
 )
 from atomistic.newton.hessian_rows import hessian_rows
 
-from ..conftest import DESCRIPTORS, random_potential_of
+from ..conftest import DESCRIPTORS, random_networks, random_potential_of
+from .conftest import DESCRIPTORS as SMALL
 from .conftest import labelled, reference, tetrahedron
 
 
@@ -95,6 +96,26 @@ def test_hessians_that_were_taught_are_met_and_unseen_ones_improve(posterior: La
     (known_before, new_before), (known_after, new_after) = errors(posterior.potential), errors(taught.potential)
     assert known_after < 0.5 * known_before
     assert new_after < 0.8 * new_before
+
+
+def test_the_last_layer_of_a_network_is_taught_as_well() -> None:
+    """Of a network that was not trained: what it says of Hessians comes nearer to the labels."""
+    structures = labelled(4, 90)
+    potential = random_networks(SMALL, seed=0, scale=0.3)
+    before = atomistic.LastLayerLaplace.fit(potential, structures)
+    labels = [label_hessian(atoms, reference(), 2, seed=k) for k, atoms in enumerate(structures)]
+    after = learn_hessians(before, labels, error=0.03)
+
+    def error(potential: atomistic.NeuralPotential) -> float:
+        wrong = [
+            atomistic.hessian_vector_product(potential, label.atoms, v) - product
+            for label in labels
+            for v, product in zip(label.directions, label.products, strict=True)
+        ]
+        return rms(np.array(wrong))
+
+    assert error(after.potential) < 0.8 * error(before.potential)
+    assert "4 structures" in after.potential.provenance["hessians"] and "hessians" not in potential.provenance
 
 
 def test_one_after_the_other_is_all_at_once(posterior: LastLayerLaplace) -> None:
