@@ -36,7 +36,7 @@ class RunTooShort(ValueError):
 
 def velocity_density_of_states(
     velocities: Float[ndarray, "steps atoms 3"],
-    masses: Float[ndarray, "atoms"],
+    masses: Float[ndarray, "masses"],
     *,
     interval_fs: float,
     resolution_thz: float = 0.3,

@@ -76,7 +76,7 @@ def force_constants_by_differences(
     *,
     reach: float | None = None,
     repeats: tuple[int, int, int] | None = None,
-    displacement: float = 0.01,
+    displacement: float = 0.005,
     force_tolerance: float = FORCE_TOLERANCE,
 ) -> ForceConstants:
     """Force constants by central differences of any ASE calculator's forces in a supercell, as few as the symmetry allows.
@@ -86,7 +86,7 @@ def force_constants_by_differences(
         calculator: gives the forces.
         reach: how far (Angstrom) force constants extend; a neural calculator says it itself, twice its cutoff.
         repeats: of the crystal's cell, in place of the needed ones.
-        displacement: Angstrom; errors go with its square.
+        displacement: Angstrom; errors go with its square, those of noisy forces with its inverse.
         force_tolerance: largest residual force (eV/A).
 
     Raises:

@@ -60,7 +60,7 @@ def test_a_run_of_its_own(potential: NeuralPotential, crystal: Atoms, constants:
             NeuralCalculator(potential),
             temperature=300.0,
             seed=seed,
-            steps=600,
+            steps=1400,
             equilibration=200,
             minimum_atoms=16,
             resolution_thz=1.0,
