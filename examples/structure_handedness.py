@@ -190,7 +190,8 @@ def main() -> None:
             f"{max(one.rotation, other.rotation):>13.1e}"
         )
     print(
-        f"{2 * options.count} molecules of each hand to fit and to test, displaced by {options.noise} A; differences are relative"
+        f"{options.count} molecules of each hand to fit and {2 * options.count} to test, displaced by {options.noise} A; "
+        "differences are relative to the largest descriptor"
     )
     draw(outcomes, options.picture)
     for one, other in outcomes.values():
