@@ -375,8 +375,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check(tables[title], nearest, uncertainty)
     best = ranks["Gaussians"]
     narrow, wide = best["diamond"], best["all phases"]
-    assert list(narrow.above) != list(truth) and not narrow.sure and list(wide.above) == list(truth) and wide.sure
-    assert max(abs(wide.above[name] - truth[name]) for name in truth) < 0.01
+    off_narrow, off_wide = (
+        max(abs(order.above[name] - order.above["diamond"] - truth[name]) for name in truth) for order in (narrow, wide)
+    )
+    print(
+        f"Gaussians, largest error of an energy above diamond: {off_narrow:.3f} eV/atom by diamond alone, {off_wide:.3f} by all phases"
+    )
+    assert off_narrow > 0.1 and not narrow.sure  # the order itself may come out right by chance
+    assert off_wide < 0.01 and wide.sure and list(wide.above) == list(truth)
 
     found = pbe(options.pbe_structures, options.pbe_centres, options.draws) if options.pbe_structures else None
     draw(
