@@ -127,8 +127,8 @@ def dispersion(constants: ForceConstants, path: str | None = None, *, points: in
     distance, where, names = band_path.get_linear_kpoint_axis()
     if lowest := lowest_mode(q, frequencies):
         warnings.warn(f"{lowest}: the structure is no minimum along this mode", UnstableStructure, stacklevel=2)
-    labels = tuple((2.0 * np.pi * float(at), str(name)) for at, name in zip(where, names, strict=True))
-    return Dispersion(q, 2.0 * np.pi * np.asarray(distance), frequencies, labels)
+    labels = tuple((float(at), str(name)) for at, name in zip(where, names, strict=True))
+    return Dispersion(q, np.asarray(distance), frequencies, labels)
 
 
 def density_of_states(
