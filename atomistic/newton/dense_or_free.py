@@ -23,7 +23,7 @@ class HessianTooLarge(MemoryError):
 
 
 def hessian_bytes(potential: NeuralPotential, atoms: Atoms) -> int:
-    """Memory of a dense Hessian and a step by it: blocks of all atoms' edges, twice, and `MATRICES` of 3N x 3N."""
+    """Memory of a dense Hessian and a step by it, without what is small for many atoms: the edges' blocks twice, `MATRICES` of 3N x 3N."""
     edges = neighbour_table(atoms, potential.cutoff).mask.shape[1] + 1
     return BYTES * (2 * len(atoms) * (3 * edges) ** 2 + MATRICES * (3 * len(atoms)) ** 2)
 

@@ -25,7 +25,7 @@ def test_page() -> None:
 def test_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """It asserts its numbers."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["newton_steps.py", "--starts", "1", "--training", "3"])
+    monkeypatch.setattr("sys.argv", ["newton_steps.py"])
     runpy.run_path(str(REPOSITORY / "examples" / "newton_steps.py"), run_name="__main__")
     printed = capsys.readouterr().out
     assert printed.count("1 negative eigenvalue of the reference") == 4
