@@ -488,7 +488,7 @@ def draw(
             title="Gaussians fitted to density functional labels",
         )
         lower_right.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":
