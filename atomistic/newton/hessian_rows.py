@@ -86,7 +86,8 @@ def _gradient_change(
     slopes_change: Float[Tensor, "own functions neighbours 3"],
 ) -> Float[Tensor, "own features neighbours 3"]:
     """d/dt of the features' derivatives by the edges: hidden units, the constant, descriptors where there is a skip."""
-    hidden, hidden_change = jvp(vmap(jacfwd(lambda one: network.hidden(one[None])[0])), (values,), (values_change,))
+    layers = vmap(jacfwd(lambda one: network.hidden(one[None])[0]))
+    hidden, hidden_change = jvp(layers, (values,), (values_change,))[:2]
     change = torch.einsum("apf,afmk->apmk", hidden, slopes_change)
     change += torch.einsum("apf,afmk->apmk", hidden_change, slopes)
     constant = torch.zeros_like(change[:, :1])

@@ -27,6 +27,10 @@ SHORT: Final = 1e-3
 """Over a step of this length (Angstrom) the energy changes by what the forces at its ends say, if anything does."""
 
 
+MOVED: Final = 1e-9
+"""Angstrom: further from where the last step led, the atoms were moved by someone else."""
+
+
 class NewtonFailed(RuntimeError):
     """Forces are not finite, or energies do not belong to them."""
 
@@ -88,7 +92,8 @@ class Newton(Optimizer):
             logfile, trajectory, others: as ASE's.
 
         Raises:
-            ValueError: for bounds that are not positive, an unknown method, a saddle without a matrix.
+            ValueError: for bounds that are not positive, an unknown method, modes of a wrong shape; on the way for a saddle without a
+                matrix.
             UnsupportedConstraint: for filters, and constraints other than FixAtoms.
         """
         if not isinstance(atoms, Atoms):
@@ -107,8 +112,13 @@ class Newton(Optimizer):
         self.hessians, self.indefinite, self.rejected = 0, 0, 0
         self.secants: list[Secant] = []
         self._visited: _Visited | None = None
+        self._expected = atoms.get_positions().ravel()
         self._evaluated: tuple[ndarray, ndarray | LinearOperator] | None = None
         index = free_coordinates(atoms).index
+        if follow is not None and np.shape(follow) != (order, len(atoms), 3):
+            raise ValueError(
+                f"follow has shape {np.shape(follow)}, expected {(order, len(atoms), 3)}: displacements of a mode"
+            )
         self.follow = None if follow is None else np.reshape(follow, (order, -1)).T[index]
         super().__init__(atoms, logfile=logfile, trajectory=trajectory, **others)
 
@@ -122,6 +132,9 @@ class Newton(Optimizer):
                 "start elsewhere or take a smaller maxstep"
             )
         before = self._visited
+        if before is not None and np.abs(positions - self._expected).max() > MOVED:
+            # Someone else moved the atoms: what was learned on the way does not lead here.
+            before, self.secants = None, []
         if before is not None and not self._kept(before, positions, energy, gradient):
             self.rejected += 1
             start = before
@@ -134,7 +147,8 @@ class Newton(Optimizer):
         self.indefinite += step.negative != self.order
         self.follow = step.followed
         self._visited = replace(start, step=step)
-        self.optimizable.set_x(start.positions + start.free.expanded(step.displacement, len(self.atoms)))
+        self._expected = start.positions + start.free.expanded(step.displacement, len(self.atoms))
+        self.optimizable.set_x(self._expected)
 
     def _hessian(self, positions: Float[ndarray, "coordinates"]) -> ndarray | LinearOperator:
         """At the positions, or at those near them where it was evaluated last."""

@@ -198,6 +198,15 @@ def test_logfile_trajectory_steps_and_renewal(tmp_path: Path) -> None:
     assert seldom.hessians < seldom.nsteps
 
 
+def test_atoms_that_someone_else_moved_start_anew() -> None:
+    atoms, other = started(), started(seed=9)
+    optimiser = Newton(atoms, exact)
+    optimiser.run(fmax=1e-6, steps=50)
+    atoms.positions[:] = other.positions
+    assert optimiser.run(fmax=1e-6, steps=50)
+    assert optimiser.rejected == 0 and np.linalg.norm(atoms.get_forces(), axis=1).max() < 1e-6
+
+
 class Failing(Counted):
     """Forces that are not finite from the third call on, or energies that do not belong to the forces."""
 
@@ -234,10 +243,19 @@ def test_failures_say_what_failed(posterior: LastLayerLaplace) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"method": "steepest"}, {"radius": 0.0}, {"maxstep": -1.0}, {"order": -1}, {"secants": -1}, {"renew": -0.1}]
+    "bad",
+    [
+        {"method": "steepest"},
+        {"radius": 0.0},
+        {"maxstep": -1.0},
+        {"order": -1},
+        {"secants": -1},
+        {"renew": -0.1},
+        {"order": 1, "follow": np.ones((1, 4, 3))},
+    ],
 )
 def test_senseless_settings_are_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(bad))):
+    with pytest.raises(ValueError, match=list(bad)[-1]):
         Newton(started(), exact, **bad)  # type: ignore[arg-type]
 
 
