@@ -6,8 +6,10 @@ With H v_i = E_i v_i and dH = dH/dR,
     h_ij     = v_i . dH v_j      interstate coupling, finite everywhere
     d_ij     = <i|grad j> = h_ij / (E_j - E_i)      nonadiabatic coupling, i /= j, antisymmetric
 
-(Domcke, Yarkony, Koppel, Conical Intersections, World Scientific 2004, chapter 2). The signs of v_i are arbitrary, and with them those of h_ij and
-d_ij; E_i, grad E_i and products around closed cycles such as h_ij h_ji are not. At an intersection d_ij is infinite and single gradients depend
+(Domcke, Yarkony, Koppel, Conical Intersections, World Scientific 2004, chapter 2). The signs of v_i are arbitrary, and
+with them those of h_ij and
+d_ij; E_i, grad E_i and products around closed cycles such as h_ij h_ji are not. At an intersection d_ij is infinite and
+single gradients depend
 on the direction R is left in: the slopes of the surfaces there are the eigenvalues of the derivative of H within the degenerate states,
 
     dE/dt = eig( P (dH . u) P ),    P onto the degenerate states, R + t u,  t -> 0+ .
@@ -56,7 +58,8 @@ class AdiabaticStates:
         if close.any():
             point, i, j = (int(k) for k in np.argwhere(close)[0])
             raise DegenerateStates(
-                f"states {i} and {j} are {abs(gap[point, i, j]):.1e} apart at point {point}: their nonadiabatic coupling is infinite there; "
+                f"states {i} and {j} are {abs(gap[point, i, j]):.1e} apart at point {point}: their nonadiabatic coupling "
+                f"is infinite there; "
                 "use `interstate`, or leave the point out"
             )
         divisor = np.where(others, gap, 1.0)[..., None]
@@ -85,7 +88,9 @@ def adiabatic_states(hamiltonian: Hamiltonian, coordinates: Float[np.ndarray, "p
     Raises:
         ValueError: for coordinates of another length than the Hamiltonian's, or not finite.
     """
-    H, slope = (part.detach().numpy() for part in matrix_and_derivative(hamiltonian, as_points(hamiltonian, coordinates)))
+    H, slope = (
+        part.detach().numpy() for part in matrix_and_derivative(hamiltonian, as_points(hamiltonian, coordinates))
+    )
     energies, vectors = np.linalg.eigh(H)
     interstate = np.einsum("pki,pkld,plj->pijd", vectors, slope, vectors, optimize=True)
     return AdiabaticStates(energies, np.einsum("piid->pid", interstate).copy(), interstate, vectors)

@@ -3,20 +3,23 @@ r"""Diabatic Hamiltonians: what a model of coupled states offers, and a network 
 In a diabatic basis the electronic states do not change with the positions R, so H(R) is a smooth symmetric n x n matrix; energies,
 gradients and nonadiabatic couplings of the adiabatic states follow from it and its derivative (`atomistic.excited.adiabatic`).
 
-A symmetry operation maps R to O R and mixes the diabatic states by an orthogonal matrix S: permutations of like atoms, reflections. A network
+A symmetry operation maps R to O R and mixes the diabatic states by an orthogonal matrix S: permutations of like atoms,
+reflections. A network
 h(R) of any kind becomes covariant, H(O R) = S H(R) S^T, by its mean over the group
 
     H(R) = 1/|G| sum_g S_g^T h(O_g R) S_g .
 
-Off-diagonal elements between states of opposite parity are thus odd, a degenerate pair of representation E stays degenerate where symmetry says
-so. Invariance under translations and rotations is the matter of the features: molecules enter by their inverse distances, which are even under
+Off-diagonal elements between states of opposite parity are thus odd, a degenerate pair of representation E stays
+degenerate where symmetry says
+so. Invariance under translations and rotations is the matter of the features: molecules enter by their inverse
+distances, which are even under
 reflection as the energies are.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
-from typing import Final, Protocol
+from itertools import pairwise, product
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -32,6 +35,7 @@ class NotAGroup(ValueError):
     """Symmetry operations that are not orthogonal, or whose products are not among them with the product of their representations."""
 
 
+@runtime_checkable
 class Hamiltonian(Protocol):
     """A diabatic Hamiltonian, differentiable by torch."""
 
@@ -91,7 +95,10 @@ class DiabaticNetwork:
         check_group(self.symmetry, self.dimensions, self.states)
         operations = None
         if self.symmetry:
-            turns = np.stack([one.coordinates for one in self.symmetry]), np.stack([one.states for one in self.symmetry])
+            turns = (
+                np.stack([one.coordinates for one in self.symmetry]),
+                np.stack([one.states for one in self.symmetry]),
+            )
             operations = torch.from_numpy(turns[0]), torch.from_numpy(turns[1])
         object.__setattr__(self, "_operations", operations)
 
@@ -102,7 +109,8 @@ class DiabaticNetwork:
         turns, mixings = self._operations
         images = torch.einsum("gde,pe->gpd", turns, coordinates)
         plain = self._plain(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-        return torch.einsum("gki,gpkl,glj->pij", mixings, plain, mixings) / len(turns)
+        mean = torch.einsum("gki,gpkl,glj->pij", mixings, plain, mixings) / len(turns)
+        return 0.5 * (mean + mean.transpose(1, 2))  # round-off of the products
 
     def _plain(self, coordinates: Tensor) -> Tensor:
         inputs = (features_of(self.features, coordinates) - self.mean) / self.scale
@@ -140,7 +148,9 @@ def check_group(symmetry: Sequence[Symmetry], dimensions: int, states: int) -> N
     for k, one in enumerate(symmetry):
         for name, matrix, size in (("coordinates", one.coordinates, dimensions), ("states", one.states, states)):
             if matrix.shape != (size, size) or not np.allclose(matrix @ matrix.T, np.eye(size), rtol=0.0, atol=_CLOSED):
-                raise NotAGroup(f"operation {k} of the {name} is no orthogonal {size} x {size} matrix: {matrix.tolist()}")
+                raise NotAGroup(
+                    f"operation {k} of the {name} is no orthogonal {size} x {size} matrix: {matrix.tolist()}"
+                )
     for (i, a), (j, b) in product(enumerate(symmetry), repeat=2):
         both = a.coordinates @ b.coordinates, a.states @ b.states
         if not any(
@@ -170,7 +180,7 @@ def random_network(
     mean, scale = seen.mean(0), seen.std(0, correction=0)
     sizes = (seen.shape[1], *hidden, states * (states + 1) // 2)
     layers = []
-    for into, out in zip(sizes[:-1], sizes[1:], strict=True):
+    for into, out in pairwise(sizes):
         weight, bias = generator.normal(0.0, into**-0.5, (out, into)), generator.normal(0.0, 0.5, out)
         layers.append((torch.from_numpy(weight), torch.from_numpy(bias)))
     diagonal = torch.from_numpy(np.equal(*np.triu_indices(states)).astype(float))

@@ -1,15 +1,19 @@
 r"""Conical intersections and the phase that goes around them.
 
-Two states are degenerate where H restricted to them is a multiple of the identity: two conditions, so that intersections fill N - 2 of N dimensions. In
+Two states are degenerate where H restricted to them is a multiple of the identity: two conditions, so that intersections
+fill N - 2 of N dimensions. In
 the eigenvectors v_i, v_j of a point held fixed, these conditions are smooth functions of R,
 
     c(R) = ( v_i . H(R) v_i - v_j . H(R) v_j ,  v_i . H(R) v_j ) = 0 ,
 
-exact for two states and to second order in what couples them to others; their gradients span the branching plane. The intersection of least energy minimises
-(E_i + E_j) / 2 under c = 0; solved by sequential quadratic programming and repeated with the vectors found, until the gap is closed (in the manner of
+exact for two states and to second order in what couples them to others; their gradients span the branching plane. The
+intersection of least energy minimises
+(E_i + E_j) / 2 under c = 0; solved by sequential quadratic programming and repeated with the vectors found, until the
+gap is closed (in the manner of
 Bearpark, Robb, Schlegel, Chem. Phys. Lett. 223 (1994) 269, where the gap itself, which is not smooth, is minimised).
 
-A real eigenvector carried around an intersection returns with the other sign (Longuet-Higgins and others, Proc. R. Soc. A 244 (1958) 1). On a closed loop
+A real eigenvector carried around an intersection returns with the other sign (Longuet-Higgins and others, Proc. R. Soc.
+A 244 (1958) 1). On a closed loop
 R_1 ... R_m, R_{m+1} = R_1 the phase is the sign of the product of overlaps prod_k <i(R_k)|i(R_{k+1})>, in which arbitrary signs cancel.
 """
 
@@ -45,7 +49,8 @@ class Intersection:
         point: R.
         energy: of both states.
         gap: what is left between them.
-        branching: half the difference of gradients and the interstate coupling, of one pair of degenerate vectors: they span the branching plane.
+        branching: half the difference of gradients and the interstate coupling, of one pair of degenerate vectors: they
+        span the branching plane.
     """
 
     point: Float[np.ndarray, "dimensions"]
@@ -109,12 +114,15 @@ def conical_intersection(
         end = adiabatic_states(hamiltonian, point[None])
         energies = end.energies[0][pair]
         gap = float(energies[1] - energies[0])
-        if gap <= tolerance * max(1.0, float(np.abs(energies).max())) and step <= 1e-6 * max(1.0, float(np.abs(point).max())):
+        if gap <= tolerance * max(1.0, float(np.abs(energies).max())) and step <= 1e-6 * max(
+            1.0, float(np.abs(point).max())
+        ):
             both = end.interstate[0][pair, pair]
             branching = np.stack([0.5 * (both[1, 1] - both[0, 0]), both[0, 1]])
             return Intersection(point, float(energies.mean()), gap, branching)
     raise NoIntersection(
-        f"states {lower} and {lower + 1} are still {gap:.3g} apart at {np.array2string(point, precision=4)} after {ROUNDS} rounds; start nearer to "
+        f"states {lower} and {lower + 1} are still {gap:.3g} apart at {np.array2string(point, precision=4)} after "
+        f"{ROUNDS} rounds; start nearer to "
         "an intersection, or there is none"
     )
 
@@ -126,7 +134,8 @@ def geometric_phase(
 
     Raises:
         ValueError: for fewer than three points.
-        CoarseLoop: where a state has an overlap below `LEAST_OVERLAP` with the next: take more points, or a loop farther from the intersection.
+        CoarseLoop: where a state has an overlap below `LEAST_OVERLAP` with the next: take more points, or a loop farther
+        from the intersection.
     """
     if len(loop) < 3:
         raise ValueError(f"a loop of {len(loop)} points, expected at least three")
@@ -136,7 +145,8 @@ def geometric_phase(
     if len(weak):
         point, state = (int(k) for k in weak[0])
         raise CoarseLoop(
-            f"state {state} has an overlap of {abs(overlaps[point, state]):.2f} between points {point} and {(point + 1) % len(loop)} of {len(loop)}, "
+            f"state {state} has an overlap of {abs(overlaps[point, state]):.2f} between points {point} and "
+            f"{(point + 1) % len(loop)} of {len(loop)}, "
             f"expected at least {LEAST_OVERLAP}: take more points, or keep away from the intersection"
         )
     return np.sign(overlaps).prod(axis=0).astype(int)

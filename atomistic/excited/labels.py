@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 
 class InvalidLabels(ValueError):
-    """Labels of excited states that are not finite, have the wrong shapes, or too few states."""
+    """Labels of excited states that are not finite or have the wrong shapes."""
 
 
 class UnorderedStates(InvalidLabels):
@@ -16,23 +16,23 @@ class UnorderedStates(InvalidLabels):
 
 @dataclass(frozen=True)
 class AdiabaticLabels:
-    """What is known of the adiabatic states at some points.
+    """What is known of the adiabatic states at some points; of one state alone too, which is then fitted as a smooth surface.
 
     Attributes:
-        coordinates: R.
-        energies: E_i, ascending.
-        gradients: grad E_i.
-        interstate: h_ij = (E_j - E_i) d_ij, of which neither the sign nor the diagonal is looked at; None where unknown.
+        coordinates: R, (points, dimensions).
+        energies: E_i, ascending, (points, states).
+        gradients: grad E_i, (points, states, dimensions).
+        interstate: h_ij = (E_j - E_i) d_ij, (points, states, states, dimensions), of which neither the sign nor the diagonal is looked at; None where unknown.
 
     Raises:
         InvalidLabels: for wrong shapes or numbers that are not finite.
         UnorderedStates: for energies out of order; `AdiabaticLabels.sorted` brings them into it.
     """
 
-    coordinates: Float[np.ndarray, "points dimensions"]
-    energies: Float[np.ndarray, "points states"]
-    gradients: Float[np.ndarray, "points states dimensions"]
-    interstate: Float[np.ndarray, "points states states dimensions"] | None = None
+    coordinates: np.ndarray
+    energies: np.ndarray
+    gradients: np.ndarray
+    interstate: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         points, dimensions = _shape(self.coordinates, 2, "coordinates")
@@ -43,8 +43,6 @@ class AdiabaticLabels:
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
                 raise InvalidLabels(f"{name} of shape {getattr(self, name).shape}, expected {shape}")
-        if states < 2:
-            raise InvalidLabels(f"energies of {states} state, expected at least two: a single surface is a potential like any other")
         for name in ("coordinates", *expected):
             wrong = ~np.isfinite(getattr(self, name)).reshape(points, -1).all(1)
             if wrong.any():
@@ -54,7 +52,8 @@ class AdiabaticLabels:
             point, state = (int(k) for k in falling[0])
             raise UnorderedStates(
                 f"point {point}: E_{state} = {self.energies[point, state]:.8g} lies above E_{state + 1} = "
-                f"{self.energies[point, state + 1]:.8g}, and so at {len(set(falling[:, 0]))} of {points} points; adiabatic states are ordered "
+                f"{self.energies[point, state + 1]:.8g}, and so at {len(set(falling[:, 0]))} of {points} points; "
+                f"adiabatic states are ordered "
                 "by energy: AdiabaticLabels.sorted(...) puts energies, gradients and couplings in order together"
             )
 

@@ -1,16 +1,20 @@
-r"""Fewest-switches surface hopping (Tully, J. Chem. Phys. 93 (1990) 1061): classical nuclei on one adiabatic surface at a time, quantum electrons.
+r"""Fewest-switches surface hopping (Tully, J. Chem. Phys. 93 (1990) 1061): classical nuclei on one adiabatic surface at
+a time, quantum electrons.
 
-Atomic units, hbar = 1. Nuclei follow M R'' = -grad E_a of the active state a by velocity Verlet. The amplitudes are propagated in the diabatic basis,
+Atomic units, hbar = 1. Nuclei follow M R'' = -grad E_a of the active state a by velocity Verlet. The amplitudes are
+propagated in the diabatic basis,
 where the equation c' = -i H(R(t)) c has no singular couplings: over a step with the mean of H at its ends,
 
     c(t + dt) = exp(-i dt (H(t) + H(t + dt)) / 2) c(t) ,
 
-which conserves the norm to round-off and is of second order. In the adiabatic basis, b = V^T c, the population of the active state flows to j at the
+which conserves the norm to round-off and is of second order. In the adiabatic basis, b = V^T c, the population of the
+active state flows to j at the
 rate 2 Re(b_a^* b_j) R' . d_aj, so that in dt the trajectory hops with the probability (eq. 19)
 
     g_aj = max(0, 2 dt Re(b_a^* b_j) R' . d_aj / |b_a|^2) .
 
-At a hop the velocity changes along M^-1 d_aj so that the total energy stays as it was; where the kinetic energy of that direction is not enough the hop is not made
+At a hop the velocity changes along M^-1 d_aj so that the total energy stays as it was; where the kinetic energy of that
+direction is not enough the hop is not made
 and the velocity kept. No decoherence is added. All trajectories are advanced at once.
 """
 
@@ -23,8 +27,8 @@ from jaxtyping import Bool, Complex, Float, Int
 from atomistic.excited.adiabatic import AdiabaticStates, adiabatic_states
 from atomistic.excited.hamiltonian import Hamiltonian
 
-CERTAIN: Final = 0.1
-"""A probability of a hop in one step above it means that the step is too long."""
+CERTAIN: Final = 0.5
+"""A probability of a hop above it is a matter of one step: rare, unless steps are too long."""
 
 
 class StepTooLong(RuntimeError):
@@ -74,7 +78,9 @@ class Hopping:
         """Of problems in one dimension: the shares reflected (first row, R below `beyond`) and transmitted, on each state."""
         far = self.end.coordinates[:, 0] > beyond
         states = self.active.shape[1]
-        return np.array([[np.mean((far == side) & (self.end.active == k)) for k in range(states)] for side in (False, True)])
+        return np.array(
+            [[np.mean((far == side) & (self.end.active == k)) for k in range(states)] for side in (False, True)]
+        )
 
 
 def start_on(
@@ -114,7 +120,8 @@ def surface_hopping(
         steps: at most; the run ends when all trajectories have left the region.
         seed: of the hops.
         region: a trajectory rests where |R| of any coordinate exceeds it on the way out.
-        energy_tolerance: largest drift of a trajectory's total energy, relative to its kinetic energy at the start or to 1e-3 of the swarm's mean.
+        energy_tolerance: largest drift of a trajectory's total energy, relative to its kinetic energy at the start or to
+        1e-3 of the swarm's mean.
 
     Raises:
         ValueError: for masses, steps or a timestep that are not positive.
@@ -126,7 +133,12 @@ def surface_hopping(
             f"masses {masses}, timestep {timestep}, steps {steps}: expected {hamiltonian.dimensions} positive masses and positive numbers"
         )
     generator = np.random.default_rng(seed)
-    R, velocity, active, c = swarm.coordinates.copy(), swarm.velocities.copy(), swarm.active.copy(), swarm.amplitudes.copy()
+    R, velocity, active, c = (
+        swarm.coordinates.copy(),
+        swarm.velocities.copy(),
+        swarm.active.copy(),
+        swarm.amplitudes.copy(),
+    )
     states = adiabatic_states(hamiltonian, R)
     total = _total(states, velocity, masses, active)
     kinetic = 0.5 * (velocity**2 @ masses)
@@ -161,10 +173,13 @@ def surface_hopping(
     if (drift > allowed).any():
         worst = int(np.argmax(drift / allowed))
         raise StepTooLong(
-            f"the energy of trajectory {worst} changed by {drift[worst]:.2e}, more than {allowed[worst]:.2e}: take a timestep below {timestep:g}"
+            f"the energy of trajectory {worst} changed by {drift[worst]:.2e}, more than {allowed[worst]:.2e}: take a "
+            f"timestep below {timestep:g}"
         )
     if abrupt > 1e-3 * moved:
-        raise StepTooLong(f"{abrupt} of {moved} steps have a hop likelier than {CERTAIN:g}: take a timestep below {timestep:g}")
+        raise StepTooLong(
+            f"{abrupt} of {moved} steps have a hop likelier than {CERTAIN:g}: take a timestep below {timestep:g}"
+        )
     return Hopping(
         timestep * np.arange(len(shares)),
         np.array(shares),

@@ -2,14 +2,19 @@ r"""Diabatic networks fitted to adiabatic energies and gradients: no phase, no d
 
 The eigenvalues of H(R; theta) and their gradients are compared with the labels,
 
-    L = mean_R [ sum_i (E_i - E_i')^2 / s_E^2 + sum_i w_i |grad E_i - grad E_i'|^2 / s_G^2 + sum_i<j min_+- |h_ij -+ h_ij'|^2 / s_G^2 ] + decay |theta|^2 ,
+    L = mean_R [ sum_i (E_i - E_i')^2 / s_E^2 + sum_i w_i |grad E_i - grad E_i'|^2 / s_G^2 + sum_i<j min_+- |h_ij -+
+    h_ij'|^2 / s_G^2 ] + decay |theta|^2 ,
 
-s_E and s_G the standard deviations of the labels. A rotation of all diabatic states that does not depend on R changes none of it. Around an
-intersection gradients of single states turn fast and at it they are undefined: with the gap g of the labels to the nearest state they count w_i
-= g^2 / (g^2 + (s_E / 100)^2). In more than one dimension smoothness makes energies and gradients alone determine the couplings, for the two-valued root in
+s_E and s_G the standard deviations of the labels. A rotation of all diabatic states that does not depend on R changes
+none of it. Around an
+intersection gradients of single states turn fast and at it they are undefined: with the gap g of the labels to the
+nearest state they count w_i
+= g^2 / (g^2 + (s_E / 100)^2). In more than one dimension smoothness makes energies and gradients alone determine the
+couplings, for the two-valued root in
 E_2 - E_1 is smooth only as the eigenvalue of a smooth matrix; along a line they do not, and couplings must be among the labels.
 
-The gradient of L is exact (reverse mode through the eigenvalue problem), the optimiser is L-BFGS (Liu and Nocedal, Math. Program. 45 (1989) 503;
+The gradient of L is exact (reverse mode through the eigenvalue problem), the optimiser is L-BFGS (Liu and Nocedal, Math.
+Program. 45 (1989) 503;
 scipy's), from several random starts of which the best is kept.
 """
 
@@ -107,7 +112,9 @@ def fit_diabatic(
         if progress is not None:
             progress((k + 1) / starts, f"start {k + 1}: loss {found.fun:.3g}")
     if best is None:
-        raise FitFailed(f"the loss is not finite from any of {starts} starts: {losses}; look for labels at one and the same point")
+        raise FitFailed(
+            f"the loss is not finite from any of {starts} starts: {losses}; look for labels at one and the same point"
+        )
     energy, gradient = errors(best[1], labels)
     return DiabaticFit(best[1], tuple(losses), energy, gradient)
 
@@ -153,8 +160,8 @@ class _Goal:
         self._energy = float(labels.energies.std()) or 1.0
         self._slope = float(labels.gradients.std()) or 1.0
         between = np.pad(np.diff(labels.energies, axis=1), ((0, 0), (1, 1)), constant_values=np.inf)
-        gap = np.minimum(between[:, 1:], between[:, :-1])
-        self._trust = torch.from_numpy(gap**2 / (gap**2 + (0.01 * self._energy) ** 2))
+        gap = np.minimum(np.minimum(between[:, 1:], between[:, :-1]) / (0.01 * self._energy), 1e6)
+        self._trust = torch.from_numpy(gap**2 / (gap**2 + 1.0))
 
     def __call__(self, network: DiabaticNetwork, theta: np.ndarray) -> tuple[float, np.ndarray]:
         weights = torch.from_numpy(theta).requires_grad_(True)

@@ -4,7 +4,8 @@ i psi' = (-1/(2 M) d^2/dx^2 + H(x)) psi, hbar = 1, by the split operator (Feit, 
 
     psi(t + dt) = exp(-i H dt/2) F^-1 exp(-i k^2 dt / (2 M)) F exp(-i H dt/2) psi(t) ,
 
-unitary and of second order; exp of the matrix H at each point by its eigenvectors. Populations are those of the adiabatic states, V^T psi.
+unitary and of second order; exp of the matrix H at each point by its eigenvectors. Populations are those of the
+adiabatic states, V^T psi.
 """
 
 from dataclasses import dataclass
@@ -62,7 +63,8 @@ def propagate(
 
     Raises:
         ValueError: for a Hamiltonian of more than one dimension, or a grid too coarse for the momentum.
-        GridTooSmall: where more than 1e-6 of the packet is within a tenth of the edge in the end, or left in momenta near the largest of the grid.
+        GridTooSmall: where more than 1e-6 of the packet is within a tenth of the edge in the end, or left in momenta
+        near the largest of the grid.
     """
     if hamiltonian.dimensions != 1:
         raise ValueError(f"a Hamiltonian of {hamiltonian.dimensions} dimensions, expected one")
@@ -70,7 +72,9 @@ def propagate(
     spacing = grid[1] - grid[0]
     k = 2.0 * np.pi * np.fft.fftfreq(points, spacing)
     if abs(momentum) + 2.0 / width > 0.7 * np.abs(k).max():
-        raise ValueError(f"momentum {momentum:g} on a grid that carries {np.abs(k).max():.3g}: take more points or a smaller edge")
+        raise ValueError(
+            f"momentum {momentum:g} on a grid that carries {np.abs(k).max():.3g}: take more points or a smaller edge"
+        )
     energies, vectors = np.linalg.eigh(hamiltonian.matrix(torch.from_numpy(grid[:, None])).detach().numpy())
     half = np.einsum("pki,pi,pli->pkl", vectors, np.exp(-0.5j * timestep * energies), vectors)
     kinetic = np.exp(-0.5j * timestep * k**2 / mass)[:, None]
@@ -92,7 +96,8 @@ def propagate(
     fast = float(spectrum[np.abs(k) > 0.9 * np.abs(k).max()].sum() / spectrum.sum())
     if outside > 1e-6 or fast > 1e-6:
         raise GridTooSmall(
-            f"{outside:.1e} of the packet is near the edges +-{edge:g} and {fast:.1e} near the largest momentum: take a wider grid, more points or fewer steps"
+            f"{outside:.1e} of the packet is near the edges +-{edge:g} and {fast:.1e} near the largest momentum: take a "
+            f"wider grid, more points or fewer steps"
         )
     sides = np.stack([density[grid < 0.0].sum(0), density[grid >= 0.0].sum(0)])
     return WavePacket(grid, np.array(times), np.array(populations), psi, sides)
