@@ -1,4 +1,4 @@
-"""The 46-bead off-lattice protein of Honeycutt and Thirumalai folded from an unfolded chain, on the true potential and on a learned one.
+"""The 46-bead off-lattice protein of Honeycutt and Thirumalai folded from random coils, on the true potential and on a learned one.
 
 The learned one knows bonds, angles and dihedral angles by the beads' places in the chain; what far beads do to each other it learned from
 loose beads: atoms, dimers and trimers of the three kinds first, then the beads of the conformations it was least sure of among those that
@@ -23,7 +23,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from ase import Atoms
-from scipy.spatial.distance import pdist
 
 import atomistic
 from atomistic.clusters import (
@@ -37,13 +36,12 @@ from atomistic.clusters import (
 )
 from atomistic.clusters.bln import LOWEST_46, BLNProtein, LooseBeads
 from atomistic.clusters.chain import LearnedProtein
-from atomistic.clusters.moves import Compress, Several, Shake
+from atomistic.clusters.moves import Compress, Several, Shake, Squeeze
 from atomistic.clusters.surface import Surface
 
 PROTEIN = BLNProtein()
 CUTOFF = 4.0
 TEMPERATURE = 2.0
-MOVE = Several([Shake(0.4), Compress()], weights=[3.0, 1.0])
 PATIENCE = 500
 TOLERANCE = 0.05
 """Of the ways down, eV/A: enough to tell minima from each other; the lowest are relaxed further."""
@@ -62,15 +60,14 @@ def fitted(labelled: Sequence[Atoms]) -> atomistic.gaussian_fit.GaussianFit:
 
 
 def learned(rounds: int, steps: int, tolerance: float) -> ActiveLearning:
-    """From loose atoms, dimers and trimers to what the chain meets as it folds: each search goes on where the last one was lowest."""
+    """From loose atoms, dimers and trimers to what the chain meets as it folds: each search starts from another coil."""
     small = label_small_clusters(
         ["B", "Li", "N"], LooseBeads(), closest=0.85, cutoff=CUTOFF, dimers=40, trimers=200, seed=0
     )
-    at = PROTEIN.unfolded(np.random.default_rng(0))
-    search = candidates_by_hopping(
-        PROTEIN.atoms(at),
-        lambda generator: at,
-        MOVE,
+    explore = candidates_by_hopping(
+        PROTEIN.atoms(np.zeros((len(PROTEIN), 3))),
+        PROTEIN.coil,
+        Several([Shake(0.4), Compress()], weights=[3.0, 1.0]),
         steps=steps,
         temperature=TEMPERATURE,
         bounds=Bounds(0.8, 2.0),
@@ -78,15 +75,6 @@ def learned(rounds: int, steps: int, tolerance: float) -> ActiveLearning:
         force_tolerance=TOLERANCE,
         surface=lambda calculator: LearnedProtein(PROTEIN, calculator),
     )
-
-    def explore(calculator: atomistic.NeuralCalculator, number: int) -> Sequence[Atoms]:
-        nonlocal at
-        found = search(calculator, number)
-        surface = LearnedProtein(PROTEIN, calculator)
-        whole = [a.positions for a in found if pdist(a.positions).min() > 0.85]
-        at = min(whole, key=lambda positions: surface(positions)[0], default=at)
-        return found
-
     return learn_while_hopping(
         small,
         LooseBeads(),
@@ -95,7 +83,7 @@ def learned(rounds: int, steps: int, tolerance: float) -> ActiveLearning:
         rounds=rounds,
         labels_per_round=4,
         tolerance=tolerance,
-        calm=3,
+        calm=2,
         progress=lambda r: print(
             f"  {r.labels} labels: the least sure of {r.candidates} found is sure to {r.deviation:.4f} eV/bead; "
             f"largest error of those labelled {r.errors.max(initial=0.0):.4f} eV/bead",
@@ -114,9 +102,9 @@ class Folding:
 
 
 def fold(potential: atomistic.NeuralPotential | None, seed: int, steps: int) -> Folding:
-    """Basin hopping from an unfolded chain, on the learned potential or (None) the true one; the truth relaxes the lowest minima.
+    """Basin hopping from a random coil, on the learned potential or (None) the true one; the truth relaxes the lowest minima.
 
-    A walk that found nothing lower for 500 ways down starts anew from another unfolded chain; on the true potential it ends at the
+    A walk that found nothing lower for 500 ways down starts anew from another coil; on the true potential it ends at the
     published energy.
     """
     torch.set_num_threads(1)
@@ -125,8 +113,8 @@ def fold(potential: atomistic.NeuralPotential | None, seed: int, steps: int) -> 
         surface = LearnedProtein(PROTEIN, atomistic.NeuralCalculator(potential))
     walk = basin_hopping(
         surface,
-        PROTEIN.unfolded,
-        MOVE,
+        PROTEIN.coil,
+        Several([Shake(0.4), Squeeze(surface, closest=0.5 if potential is None else 0.9)], weights=[3.0, 1.0]),
         steps=steps,
         temperature=TEMPERATURE,
         seed=seed,
@@ -164,7 +152,7 @@ def report(name: str, found: list[Folding]) -> int:
 
 
 def draw(path: Path, true: list[Folding], model: list[Folding]) -> None:
-    """The course of the walks, an unfolded chain and the lowest fold."""
+    """The course of the walks, a coil and the lowest fold."""
     figure = plt.figure(figsize=(11.0, 4.2), layout="constrained")
     axes = figure.add_subplot(1, 3, 1)
     for name, found, style in (("true", true, "-"), ("learned", model, "--")):
@@ -175,7 +163,7 @@ def draw(path: Path, true: list[Folding], model: list[Folding]) -> None:
     axes.legend(fontsize=7)
     best = min([*true, *model], key=lambda walk: walk.energy)
     chains: tuple[tuple[str, np.ndarray], ...] = (
-        ("unfolded", PROTEIN.unfolded(np.random.default_rng(0))),
+        ("a coil to start from", PROTEIN.coil(np.random.default_rng(0))),
         (f"lowest found, {best.energy:.4f} epsilon", best.positions),
     )
     colours = {"B": "tab:orange", "L": "tab:blue", "N": "lightgrey"}
@@ -200,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2, help="walks on each surface (default: 2)")
     parser.add_argument("--steps", type=int, default=700, help="ways down of each at most (default: 700)")
-    parser.add_argument("--rounds", type=int, default=15, help="of labels at most (default: 15)")
+    parser.add_argument("--rounds", type=int, default=6, help="of labels at most (default: 6)")
     parser.add_argument("--processes", type=int, default=2, help="among which the walks are shared (default: 2)")
     parser.add_argument("--folder", type=Path, default=Path(), help="where the picture goes (default: here)")
     chosen = parser.parse_args(arguments)

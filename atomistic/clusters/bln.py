@@ -29,7 +29,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from atomistic.clusters.lennard_jones import OverlappingAtoms
-from atomistic.clusters.surface import Positions
+from atomistic.clusters.moves import spread_apart, turned
+from atomistic.clusters.surface import Positions, confined, quench
 
 BLN_46: Final = "B" * 9 + "N" * 3 + "LB" * 4 + "N" * 3 + "B" * 9 + "N" * 3 + "LB" * 5 + "L"
 
@@ -102,6 +103,24 @@ class BLNProtein:
             points[k] = points[k - 1] - np.cos(self.angle) * last
             points[k] += np.sin(self.angle) * (np.cos(phi) * across + np.sin(phi) * normal)
         return points - points.mean(0)
+
+    def coil(self, generator: np.random.Generator, *, stiffness: float = 0.5) -> Positions:
+        """A random coil drawn together: an unfolded chain with random dihedral angles relaxed between beads that only repel.
+
+        A spring of `stiffness` (epsilon / sigma^2) draws each bead to the middle. Nothing of the interaction enters but that beads take
+        room, so a search on a learned potential may start here too.
+        """
+        chain = self.unfolded(generator)
+        for bond in range(len(self) - 2):
+            chain = turned(chain, bond, bond + 1, len(self), float(generator.uniform(-np.pi, np.pi)))
+        repulsive = np.sign(self._pairs[0])
+
+        def repelling(positions: Positions) -> tuple[float, Positions]:
+            energy, forces = self.chain_energy_and_forces(positions)
+            apart, push = pair_energy_and_forces(positions, repulsive, np.zeros_like(repulsive))
+            return energy + apart, forces + push
+
+        return quench(confined(repelling, stiffness), spread_apart(chain, 0.6), force_tolerance=0.5).positions
 
     def energy_and_forces(self, positions: Positions) -> tuple[float, Positions]:
         """V and -dV/dr.

@@ -118,6 +118,17 @@ class PotentialSurface:
         return prediction.energy, prediction.forces
 
 
+def confined(surface: Surface, stiffness: float) -> Surface:
+    """A surface with a spring (eV/A^2) from each atom to the middle of all."""
+
+    def drawn(positions: Positions) -> tuple[float, Positions]:
+        energy, forces = surface(positions)
+        arms = positions - positions.mean(0)
+        return energy + 0.5 * stiffness * float((arms * arms).sum()), forces - stiffness * arms
+
+    return drawn
+
+
 def pieces(distances: Float[ndarray, "pairs"], farthest: float) -> int:
     """Number of pieces of a structure with these distances (as scipy's `pdist`), atoms within `farthest` joined."""
     joined = squareform(distances <= farthest)

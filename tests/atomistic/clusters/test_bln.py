@@ -85,6 +85,16 @@ def test_an_unfolded_chain_is_at_rest_but_for_its_dihedral_angles() -> None:
     assert np.linalg.norm(chain[-1] - chain[0]) > 20.0  # of 35.7 for all trans
 
 
+def test_a_coil_is_a_compact_random_chain() -> None:
+    protein = BLNProtein()
+    coils = [protein.coil(np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(coils[0], coils[1])
+    assert np.abs(coils[0] - coils[2]).max() > 1.0
+    for coil in coils:
+        bonds = np.linalg.norm(np.diff(coil, axis=0), axis=1)
+        assert np.abs(bonds - 1.0).max() < 0.1 and np.linalg.norm(coil - coil.mean(0), axis=1).max() < 6.0
+
+
 def test_the_fold_has_the_published_energy() -> None:
     protein = BLNProtein()
     fold = ase.io.read(FOLD).positions
