@@ -8,6 +8,7 @@ central difference of the forces of fourth order, which errs by h^4,
 four force calls a direction, so a few directions tell of a Hessian what a practitioner can afford of it.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -150,7 +151,10 @@ def reference_hessian(atoms: Atoms, calculator: Calculator) -> Float[ndarray, "c
     while not isinstance(inside, HasHessian) and isinstance(getattr(inside, "calculator", None), Calculator):
         inside = inside.calculator  # matscipy's, behind the check of the elements
     if isinstance(inside, HasHessian):
-        return check_hessian(inside.get_hessian(atoms.copy(), "sparse").toarray(), len(atoms))
+        # matscipy takes the number of atoms from its last calculation: a copy that has made none.
+        unused: Any = copy(inside)
+        unused.atoms = None
+        return check_hessian(unused.get_hessian(atoms.copy(), "sparse").toarray(), len(atoms))
     whole = np.eye(3 * len(atoms)).reshape(-1, len(atoms), 3)
     products = label_hessian(atoms, calculator, whole).products.reshape(3 * len(atoms), -1)
     return np.asarray(0.5 * (products + products.T))

@@ -72,6 +72,16 @@ def test_labels_are_products_with_the_hessian_of_the_reference() -> None:
     np.testing.assert_allclose(whole.products.reshape(15, 15), exact, atol=1e-12)
 
 
+def test_a_reference_that_saw_another_structure_before() -> None:
+    """Its Hessian is of the structure asked for, and what it knows of the other stays."""
+    shared, atoms = reference(), tetrahedron(0.05)
+    crystal = bulk("Si", a=5.43)
+    crystal.calc = shared
+    energy = crystal.get_potential_energy()
+    np.testing.assert_array_equal(reference_hessian(atoms, shared), reference_hessian(atoms, reference()))
+    assert crystal.get_potential_energy() == energy
+
+
 def test_a_reference_without_second_derivatives_is_differentiated() -> None:
     """The dimer of Lennard and Jones: curvature 72 epsilon / (2^(1/3) sigma^2) at its minimum."""
     dimer = Atoms("Ar2", positions=[[0, 0, 0], [2 ** (1 / 6), 0, 0]])
