@@ -80,7 +80,7 @@ class ForceConstants:
     def vectors(self) -> Float[ndarray, "pairs 3"]:
         """From the first to the second atom, Angstrom."""
         x = self.crystal.positions
-        return x[self.second] - x[self.first] + self.shifts @ self.crystal.cell.array
+        return np.asarray(x[self.second] - x[self.first] + self.shifts @ self.crystal.cell.array)
 
     @property
     def reach(self) -> float:

@@ -145,10 +145,9 @@ def density_of_states(
     """
     if not step_thz > 0.0:
         raise ValueError(f"step_thz = {step_thz}, expected a positive number")
-    phonopy, lowest = _on_mesh(constants, mesh)
+    phonopy, found, lowest = _on_mesh(constants, mesh)
     if lowest:
         warnings.warn(f"{lowest}: the structure is no minimum along this mode", UnstableStructure, stacklevel=2)
-    found = np.asarray(phonopy.mesh.frequencies)
     low, high = min(0.0, float(found.min())) - step_thz, float(found.max()) + 2.0 * step_thz
     total = phonopy.run_total_dos(freq_min=low, freq_max=high, freq_pitch=step_thz)
     return DensityOfStates(np.asarray(total.frequency_points), np.asarray(total.dos))
@@ -194,7 +193,7 @@ def stable_on_mesh(constants: ForceConstants, mesh: int | tuple[int, int, int]) 
     Raises:
         ImaginaryModes: naming the lowest frequency and its wave vector.
     """
-    phonopy, lowest = _on_mesh(constants, mesh)
+    phonopy, _, lowest = _on_mesh(constants, mesh)
     if lowest:
         raise ImaginaryModes(
             f"{lowest}, expected real frequencies: a structure that is no minimum has no free energy of vibrations; follow this mode to a "
@@ -203,13 +202,16 @@ def stable_on_mesh(constants: ForceConstants, mesh: int | tuple[int, int, int]) 
     return phonopy
 
 
-def _on_mesh(constants: ForceConstants, mesh: int | tuple[int, int, int]) -> tuple["Phonopy", str]:
+def _on_mesh(
+    constants: ForceConstants, mesh: int | tuple[int, int, int]
+) -> tuple["Phonopy", Float[ndarray, "wave_vectors modes"], str]:
     numbers = (mesh, mesh, mesh) if isinstance(mesh, int) else mesh
     if min(numbers) < 1:
         raise ValueError(f"mesh = {mesh}, expected positive numbers")
     phonopy = phonopy_of(constants)
     grid = phonopy.run_mesh(numbers, is_gamma_center=True)
-    return phonopy, lowest_mode(np.asarray(grid.qpoints), np.asarray(grid.frequencies))
+    frequencies = np.asarray(grid.frequencies)
+    return phonopy, frequencies, lowest_mode(np.asarray(grid.qpoints), frequencies)
 
 
 def lowest_mode(wave_vectors: Float[ndarray, "n 3"], frequencies: Float[ndarray, "n modes"]) -> str:

@@ -52,8 +52,9 @@ class Springs:
         """Half of each spring's energy at either end, eV."""
         # padded edges have no direction, and no derivative of their length
         away = torch.where(table.mask[..., None], table.vectors, torch.ones_like(table.vectors))
-        extension = (away.norm(dim=-1) - self.length) * table.mask
-        return 0.25 * self.stiffness * extension.square().sum(1)
+        extension: Tensor = (away.norm(dim=-1) - self.length) * table.mask
+        energies: Tensor = 0.25 * self.stiffness * extension.square().sum(1)
+        return energies
 
 
 def chain(springs: Springs, masses: Sequence[float]) -> Atoms:

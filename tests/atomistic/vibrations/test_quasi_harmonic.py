@@ -21,7 +21,7 @@ def test_against_differences_and_phonopy(potential: NeuralPotential, crystal: At
 
     calculator = NeuralCalculator(potential)
     strains = (-0.01, -0.005, 0.0, 0.005, 0.01, 0.015)
-    found = quasi_harmonic(crystal, calculator, TEMPERATURES, strains=strains, mesh=6)
+    found = quasi_harmonic(crystal, calculator, TEMPERATURES, strains=strains, mesh=7)
     by_differences = (found.volume[4] - found.volume[2]) / (2.0 * 3.0 * found.volume[3])
     assert found.linear_expansion[3] == pytest.approx(by_differences, rel=1e-5)
     # dG/dT = -S, d2G/dT2 = -C_p / T
@@ -33,15 +33,14 @@ def test_against_differences_and_phonopy(potential: NeuralPotential, crystal: At
     phonopys = [phonopy_of(force_constants(potential, cell)) for cell in cells]
     # an odd mesh has Gamma in either
     theirs = run_qha(phonopys, TEMPERATURES[2:], energies, mesh=(7, 7, 7), exclude_gamma_acoustic=True)
-    ours = quasi_harmonic(crystal, calculator, [299.0, 300.0], strains=strains, mesh=7)
-    np.testing.assert_allclose(theirs.equilibrium_volumes[:2], ours.volume, rtol=1e-4)
-    assert theirs.thermal_expansion[1] / 3.0 == pytest.approx(ours.linear_expansion[1], rel=0.05)
-    assert theirs.bulk_moduli[1] == pytest.approx(ours.bulk_modulus[1], rel=0.02)
+    np.testing.assert_allclose(theirs.equilibrium_volumes[:2], found.volume[2:4], rtol=1e-4)
+    assert theirs.thermal_expansion[1] / 3.0 == pytest.approx(found.linear_expansion[3], rel=0.05)
+    assert theirs.bulk_moduli[1] == pytest.approx(found.bulk_modulus[3], rel=0.02)
 
 
 def test_classical_and_under_pressure(potential: NeuralPotential, crystal: Atoms) -> None:
     calculator = NeuralCalculator(potential)
-    strains = (-0.01, -0.005, 0.0, 0.005, 0.01, 0.015)
+    strains = (-0.01, -0.004, 0.0, 0.005, 0.01)
     hot = quasi_harmonic(crystal, calculator, [1.0, 800.0], strains=strains, mesh=4, classical=True)
     # without zero-point energy a cold crystal has the volume of least energy
     assert hot.stretch[0] == pytest.approx(1.0, abs=1e-5)

@@ -43,9 +43,9 @@ def test_a_cold_crystal_is_harmonic(potential: NeuralPotential, crystal: Atoms) 
     atoms.calc = NeuralCalculator(potential)
     atoms.set_velocities(1e-3 * (modes[:, 3:] @ signs).reshape(-1, 3) / np.sqrt(atoms.get_masses())[:, None])
     velocities = []
-    dynamics = VelocityVerlet(atoms, 1.0 * units.fs)
-    dynamics.attach(lambda: velocities.append(atoms.get_velocities()), interval=8)
-    dynamics.run(4000)
+    dynamics = VelocityVerlet(atoms, 2.0 * units.fs)
+    dynamics.attach(lambda: velocities.append(atoms.get_velocities()), interval=4)
+    dynamics.run(2000)
     found = velocity_density_of_states(np.array(velocities), atoms.get_masses(), interval_fs=8.0, resolution_thz=0.5)
     frequencies = np.sqrt(squares[3:]) * units.fs * 1000.0 / (2.0 * np.pi)
     expected = gaussians(found.frequencies, frequencies, 0.5) * 48.0 / 45.0
@@ -60,10 +60,10 @@ def test_a_run_of_its_own(potential: NeuralPotential, crystal: Atoms, constants:
             NeuralCalculator(potential),
             temperature=300.0,
             seed=seed,
-            steps=1400,
+            steps=700,
             equilibration=200,
             minimum_atoms=16,
-            resolution_thz=1.0,
+            resolution_thz=2.0,
         )
 
     found = run(0)
