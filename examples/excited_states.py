@@ -1,15 +1,12 @@
-"""Excited states: a conical intersection learned from adiabatic energies and gradients, and trajectories that hop
-between learned surfaces.
+"""Excited states: an intersection learned from adiabatic energies and gradients, and trajectories that hop between learned surfaces.
 
     python examples/excited_states.py [--points 300] [--trajectories 500] [--momenta 8 14 20 28] [--seed 0] [--picture excited_states.png]
 
 First the model of linear vibronic coupling, whose intersection is known. A diabatic network sees energies and gradients
-of both surfaces at
-random points, no phase and no coupling: where does it put the intersection, what sign does a state bring back from a
-loop around it, and how
-far are surfaces that are fitted one by one off near it? Then Tully's three problems: networks learned from energies,
-gradients and couplings
-drive surface hopping beside the exact Hamiltonians, and a quantum wave packet says how good hopping is.
+of both surfaces at random points, no phase and no coupling: where does it put the intersection, what sign does a state
+bring back from a loop around it, and how far are surfaces that are fitted one by one off near it? Then Tully's three
+problems: networks learned from energies, gradients and couplings drive surface hopping beside the exact Hamiltonians,
+and a quantum wave packet says how good hopping is.
 """
 
 import argparse
@@ -56,13 +53,17 @@ def the_cone(points: int, seed: int, axes: tuple[Axes, Axes]) -> None:
     labels = labels_of(CONE, R)
     fit = fit_diabatic(labels, seed=seed)
     direct = [
-        fit_diabatic(AdiabaticLabels(R, labels.energies[:, k : k + 1], labels.gradients[:, k : k + 1]), seed=seed).hamiltonian
+        fit_diabatic(
+            AdiabaticLabels(R, labels.energies[:, k : k + 1], labels.gradients[:, k : k + 1]), seed=seed
+        ).hamiltonian
         for k in range(2)
     ]
     exact = np.array(CONE.intersection)
     found = conical_intersection(fit.hamiltonian, np.array([0.4, 0.3]))
     off = float(np.linalg.norm(found.point - exact))
-    around, beside = (geometric_phase(fit.hamiltonian, circle(found.point + shift, 0.3)) for shift in ((0.0, 0.0), (0.9, 0.0)))
+    around, beside = (
+        geometric_phase(fit.hamiltonian, circle(found.point + shift, 0.3)) for shift in ((0.0, 0.0), (0.9, 0.0))
+    )
     print(f"intersection at ({found.point[0]:.5f}, {found.point[1]:.5f}), off by {off:.1e}; gap {found.gap:.0e}")
     print(f"phase of both states around it {around.tolist()}, beside it {beside.tolist()}")
     assert off < 1e-3
@@ -87,9 +88,13 @@ def the_cone(points: int, seed: int, axes: tuple[Axes, Axes]) -> None:
         ring = circle(exact, radius, 40)
         truth = adiabatic_states(CONE, ring).energies
         one_by_one = np.stack([adiabatic_states(surface, ring).energies[:, 0] for surface in direct], axis=1)
-        errors.append([np.sqrt(np.mean((e - truth) ** 2)) for e in (adiabatic_states(fit.hamiltonian, ring).energies, one_by_one)])
+        errors.append(
+            [np.sqrt(np.mean((e - truth) ** 2)) for e in (adiabatic_states(fit.hamiltonian, ring).energies, one_by_one)]
+        )
     errors_ = np.array(errors)
-    print(f"energy errors at {radii[0]:.3f} from the cone: diabatic {errors_[0, 0]:.1e}, surfaces one by one {errors_[0, 1]:.1e}")
+    print(
+        f"energy errors at {radii[0]:.3f} from the cone: diabatic {errors_[0, 0]:.1e}, surfaces one by one {errors_[0, 1]:.1e}"
+    )
     assert errors_[0, 1] > 20.0 * errors_[0, 0]
 
     x = np.linspace(-1.0, 0.0, 300)
@@ -97,14 +102,28 @@ def the_cone(points: int, seed: int, axes: tuple[Axes, Axes]) -> None:
     for k, name in ((0, "exact"), (1, None)):
         axes[0].plot(x, adiabatic_states(CONE, line).energies[:, k], color=GREY, lw=4, alpha=0.4, label=name)
     for k in range(2):
-        axes[0].plot(x, adiabatic_states(fit.hamiltonian, line).energies[:, k], color=BLUE, lw=1.5, label="diabatic
-        network" if k else None)
-        axes[0].plot(x, adiabatic_states(direct[k], line).energies[:, 0], "--", color=RED, lw=1.5, label="one by one" if k else None)
+        axes[0].plot(
+            x,
+            adiabatic_states(fit.hamiltonian, line).energies[:, k],
+            color=BLUE,
+            lw=1.5,
+            label="diabatic network" if k else None,
+        )
+        axes[0].plot(
+            x,
+            adiabatic_states(direct[k], line).energies[:, 0],
+            "--",
+            color=RED,
+            lw=1.5,
+            label="one by one" if k else None,
+        )
     axes[0].set(xlabel="tuning mode x (y = 0)", ylabel="energy", title="Through the intersection")
     axes[0].legend(frameon=False)
     axes[1].loglog(radii, errors_[:, 0], "o-", color=BLUE, label="diabatic network")
     axes[1].loglog(radii, errors_[:, 1], "s--", color=RED, label="surfaces one by one")
-    axes[1].set(xlabel="distance from the intersection", ylabel="error of the energies (RMS)", title="Near the intersection")
+    axes[1].set(
+        xlabel="distance from the intersection", ylabel="error of the energies (RMS)", title="Near the intersection"
+    )
     axes[1].legend(frameon=False)
 
 
@@ -151,15 +170,19 @@ def tully(momenta: list[float], trajectories: int, seed: int, axes: list[Axes]) 
             ]
             shares += [channels(packet.channels) for packet in packets]
             different = np.abs(packets[0].populations - packets[1].populations).max()
-            rows = " ".join(f"{kind} {s[0]:.3f} {s[1]:.3f} {s[2]:.3f};" for kind, s in zip(("exact", "learned",
-            "quantum"), shares, strict=False))
+            rows = " ".join(
+                f"{kind} {s[0]:.3f} {s[1]:.3f} {s[2]:.3f};"
+                for kind, s in zip(("exact", "learned", "quantum"), shares, strict=False)
+            )
             print(f"  k = {momentum:4.1f}: {rows} quantum populations on learned surfaces off by {different:.4f}")
             error = np.sqrt(2.0 * shares[0] * (1.0 - shares[0]) / trajectories)
             assert (np.abs(shares[0] - shares[1]) <= 3.0 * error + 2.0 / trajectories).all()
             assert different < 0.02
             table.append(shares)
         values = np.array(table)
-        for channel, (colour, label) in enumerate(((BLUE, "lower, transmitted"), (RED, "upper, transmitted"), (GREY, "reflected"))):
+        for channel, (colour, label) in enumerate(
+            ((BLUE, "lower, transmitted"), (RED, "upper, transmitted"), (GREY, "reflected"))
+        ):
             panel.plot(momenta, values[:, 2, channel], "-", color=colour, lw=1.5, label=label)
             panel.plot(momenta, values[:, 0, channel], "o", mfc="none", color=colour, ms=9)
             panel.plot(momenta, values[:, 1, channel], "x", color=colour, ms=6)

@@ -1,9 +1,8 @@
 """Excited states: diabatic Hamiltonians learned from adiabatic labels, their intersections, and dynamics between surfaces.
 
 `fit_diabatic` fits a `DiabaticNetwork` to `AdiabaticLabels`; `adiabatic_states` gives energies, gradients and couplings
-of any Hamiltonian,
-`conical_intersection` and `geometric_phase` what is special where surfaces meet, `surface_hopping` and `propagate` how nuclei move among
-them. See `docs/excited_states.md`.
+of any Hamiltonian, `conical_intersection` and `geometric_phase` what is special where surfaces meet, `surface_hopping`
+and `propagate` how nuclei move among them. See `docs/excited_states.md`.
 """
 
 from atomistic.excited.adiabatic import AdiabaticStates, DegenerateStates, adiabatic_states, slopes_along

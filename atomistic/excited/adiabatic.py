@@ -7,10 +7,9 @@ With H v_i = E_i v_i and dH = dH/dR,
     d_ij     = <i|grad j> = h_ij / (E_j - E_i)      nonadiabatic coupling, i /= j, antisymmetric
 
 (Domcke, Yarkony, Koppel, Conical Intersections, World Scientific 2004, chapter 2). The signs of v_i are arbitrary, and
-with them those of h_ij and
-d_ij; E_i, grad E_i and products around closed cycles such as h_ij h_ji are not. At an intersection d_ij is infinite and
-single gradients depend
-on the direction R is left in: the slopes of the surfaces there are the eigenvalues of the derivative of H within the degenerate states,
+with them those of h_ij and d_ij; E_i, grad E_i and products around closed cycles such as h_ij h_ji are not. At an
+intersection d_ij is infinite and single gradients depend on the direction R is left in: the slopes of the surfaces
+there are the eigenvalues of the derivative of H within the degenerate states,
 
     dE/dt = eig( P (dH . u) P ),    P onto the degenerate states, R + t u,  t -> 0+ .
 """

@@ -1,19 +1,17 @@
 r"""Diabatic Hamiltonians: what a model of coupled states offers, and a network that is one by construction.
 
-In a diabatic basis the electronic states do not change with the positions R, so H(R) is a smooth symmetric n x n matrix; energies,
-gradients and nonadiabatic couplings of the adiabatic states follow from it and its derivative (`atomistic.excited.adiabatic`).
+In a diabatic basis the electronic states do not change with the positions R, so H(R) is a smooth symmetric n x n
+matrix; energies, gradients and nonadiabatic couplings of the adiabatic states follow from it and its derivative
+(`atomistic.excited.adiabatic`).
 
 A symmetry operation maps R to O R and mixes the diabatic states by an orthogonal matrix S: permutations of like atoms,
-reflections. A network
-h(R) of any kind becomes covariant, H(O R) = S H(R) S^T, by its mean over the group
+reflections. A network h(R) of any kind becomes covariant, H(O R) = S H(R) S^T, by its mean over the group
 
     H(R) = 1/|G| sum_g S_g^T h(O_g R) S_g .
 
 Off-diagonal elements between states of opposite parity are thus odd, a degenerate pair of representation E stays
-degenerate where symmetry says
-so. Invariance under translations and rotations is the matter of the features: molecules enter by their inverse
-distances, which are even under
-reflection as the energies are.
+degenerate where symmetry says so. Invariance under translations and rotations is the matter of the features: molecules
+enter by their inverse distances, which are even under reflection as the energies are.
 """
 
 from collections.abc import Sequence
@@ -136,7 +134,8 @@ def features_of(kind: str, coordinates: Float[Tensor, "points dimensions"]) -> F
         raise ValueError(f"{coordinates.shape[1]} coordinates, expected three for each of at least two atoms")
     positions = coordinates.unflatten(1, (-1, 3))
     first, second = torch.triu_indices(positions.shape[1], positions.shape[1], 1)
-    return 1.0 / (positions[:, first] - positions[:, second]).square().sum(-1).sqrt()
+    inverse: Tensor = 1.0 / (positions[:, first] - positions[:, second]).square().sum(-1).sqrt()
+    return inverse
 
 
 def check_group(symmetry: Sequence[Symmetry], dimensions: int, states: int) -> None:
@@ -184,8 +183,7 @@ def random_network(
         weight, bias = generator.normal(0.0, into**-0.5, (out, into)), generator.normal(0.0, 0.5, out)
         layers.append((torch.from_numpy(weight), torch.from_numpy(bias)))
     diagonal = torch.from_numpy(np.equal(*np.triu_indices(states)).astype(float))
-    weight, bias = layers[-1]
-    layers[-1] = (0.3 * weight, diagonal * float(np.mean(energies)) / unit)
+    layers[-1] = (0.3 * layers[-1][0], diagonal * float(np.mean(energies)) / unit)
     return DiabaticNetwork(
         states,
         coordinates.shape[1],

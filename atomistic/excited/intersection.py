@@ -1,20 +1,19 @@
 r"""Conical intersections and the phase that goes around them.
 
-Two states are degenerate where H restricted to them is a multiple of the identity: two conditions, so that intersections
-fill N - 2 of N dimensions. In
-the eigenvectors v_i, v_j of a point held fixed, these conditions are smooth functions of R,
+Two states are degenerate where H restricted to them is a multiple of the identity: two conditions, so that
+intersections fill N - 2 of N dimensions. In the eigenvectors v_i, v_j of a point held fixed, these conditions are
+smooth functions of R,
 
     c(R) = ( v_i . H(R) v_i - v_j . H(R) v_j ,  v_i . H(R) v_j ) = 0 ,
 
 exact for two states and to second order in what couples them to others; their gradients span the branching plane. The
-intersection of least energy minimises
-(E_i + E_j) / 2 under c = 0; solved by sequential quadratic programming and repeated with the vectors found, until the
-gap is closed (in the manner of
-Bearpark, Robb, Schlegel, Chem. Phys. Lett. 223 (1994) 269, where the gap itself, which is not smooth, is minimised).
+intersection of least energy minimises (E_i + E_j) / 2 under c = 0; solved by sequential quadratic programming and
+repeated with the vectors found, until the gap is closed (in the manner of Bearpark, Robb, Schlegel, Chem. Phys. Lett.
+223 (1994) 269, where the gap itself, which is not smooth, is minimised).
 
 A real eigenvector carried around an intersection returns with the other sign (Longuet-Higgins and others, Proc. R. Soc.
-A 244 (1958) 1). On a closed loop
-R_1 ... R_m, R_{m+1} = R_1 the phase is the sign of the product of overlaps prod_k <i(R_k)|i(R_{k+1})>, in which arbitrary signs cancel.
+A 244 (1958) 1). On a closed loop R_1 ... R_m, R_{m+1} = R_1 the phase is the sign of the product of overlaps prod_k
+<i(R_k)|i(R_{k+1})>, in which arbitrary signs cancel.
 """
 
 from dataclasses import dataclass
@@ -149,4 +148,5 @@ def geometric_phase(
             f"{(point + 1) % len(loop)} of {len(loop)}, "
             f"expected at least {LEAST_OVERLAP}: take more points, or keep away from the intersection"
         )
-    return np.sign(overlaps).prod(axis=0).astype(int)
+    signs: np.ndarray = np.sign(overlaps).prod(axis=0).astype(int)
+    return signs

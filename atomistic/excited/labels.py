@@ -22,7 +22,8 @@ class AdiabaticLabels:
         coordinates: R, (points, dimensions).
         energies: E_i, ascending, (points, states).
         gradients: grad E_i, (points, states, dimensions).
-        interstate: h_ij = (E_j - E_i) d_ij, (points, states, states, dimensions), of which neither the sign nor the diagonal is looked at; None where unknown.
+        interstate: h_ij = (E_j - E_i) d_ij, (points, states, states, dimensions), of which
+            neither the sign nor the diagonal is looked at; None where unknown.
 
     Raises:
         InvalidLabels: for wrong shapes or numbers that are not finite.

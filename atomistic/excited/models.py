@@ -1,7 +1,7 @@
 r"""Model Hamiltonians whose answers are known: linear vibronic coupling, and Tully's three problems in one dimension.
 
-*Linear vibronic coupling*, two states along a tuning mode x and a coupling mode y (Koppel, Domcke, Cederbaum, Adv. Chem.
-Phys. 57 (1984) 59),
+*Linear vibronic coupling*, two states along a tuning mode x and a coupling mode y (Koppel, Domcke, Cederbaum, Adv.
+Chem. Phys. 57 (1984) 59),
 
     H = (k_x x^2 + k_y y^2) / 2 + [[-D - kappa x,  lambda y], [lambda y,  D + kappa x]] ;
 
@@ -9,10 +9,9 @@ its surfaces meet in one point, x = -D / kappa, y = 0, as a cone.
 
 *Tully* (J. Chem. Phys. 93 (1990) 1061), atomic units, mass 2000:
 
-    1  simple avoided crossing   H11 = -H22 = A sgn(x) (1 - exp(-B |x|)),  H12 = C exp(-D x^2);      A 0.01, B 1.6, C 0.005, D 1
-    2  dual avoided crossing     H11 = 0,  H22 = -A exp(-B x^2) + E0,  H12 = C exp(-D x^2);          A 0.1, B 0.28, E0
-    0.05, C 0.015, D 0.06
-    3  extended coupling         H11 = -H22 = A,  H12 = B exp(C x), x < 0,  B (2 - exp(-C x)), x > 0;  A 6e-4, B 0.1, C 0.9
+    1  simple   H11 = -H22 = A sgn(x) (1 - exp(-B |x|)),  H12 = C exp(-D x^2);   A 0.01, B 1.6, C 0.005, D 1
+    2  dual     H11 = 0,  H22 = -A exp(-B x^2) + E0,  H12 = C exp(-D x^2);   A 0.1, B 0.28, E0 0.05, C 0.015, D 0.06
+    3  extended H11 = -H22 = A,  H12 = B exp(C x), x < 0,  B (2 - exp(-C x)), x > 0;  A 6e-4, B 0.1, C 0.9
 """
 
 from dataclasses import dataclass

@@ -1,21 +1,20 @@
-r"""Fewest-switches surface hopping (Tully, J. Chem. Phys. 93 (1990) 1061): classical nuclei on one adiabatic surface at
-a time, quantum electrons.
+r"""Fewest-switches surface hopping (Tully, J. Chem. Phys. 93 (1990) 1061): classical nuclei, quantum electrons.
 
 Atomic units, hbar = 1. Nuclei follow M R'' = -grad E_a of the active state a by velocity Verlet. The amplitudes are
-propagated in the diabatic basis,
-where the equation c' = -i H(R(t)) c has no singular couplings: over a step with the mean of H at its ends,
+propagated in the diabatic basis, where the equation c' = -i H(R(t)) c has no singular couplings: over a step with the
+mean of H at its ends,
 
     c(t + dt) = exp(-i dt (H(t) + H(t + dt)) / 2) c(t) ,
 
 which conserves the norm to round-off and is of second order. In the adiabatic basis, b = V^T c, the population of the
-active state flows to j at the
-rate 2 Re(b_a^* b_j) R' . d_aj, so that in dt the trajectory hops with the probability (eq. 19)
+active state flows to j at the rate 2 Re(b_a^* b_j) R' . d_aj, so that in dt the trajectory hops with the probability
+(eq. 19)
 
     g_aj = max(0, 2 dt Re(b_a^* b_j) R' . d_aj / |b_a|^2) .
 
 At a hop the velocity changes along M^-1 d_aj so that the total energy stays as it was; where the kinetic energy of that
-direction is not enough the hop is not made
-and the velocity kept. No decoherence is added. All trajectories are advanced at once.
+direction is not enough the hop is not made and the velocity kept. No decoherence is added. All trajectories are
+advanced at once.
 """
 
 from dataclasses import dataclass
@@ -239,7 +238,8 @@ def _advance(c: np.ndarray, H: np.ndarray, dt: np.ndarray) -> Complex[np.ndarray
 
 
 def _diabatic(states: AdiabaticStates) -> Float[np.ndarray, "trajectories states states"]:
-    return np.einsum("tki,ti,tli->tkl", states.vectors, states.energies, states.vectors)
+    H: np.ndarray = np.einsum("tki,ti,tli->tkl", states.vectors, states.energies, states.vectors)
+    return H
 
 
 def _slope(states: AdiabaticStates, active: np.ndarray) -> Float[np.ndarray, "trajectories dimensions"]:
@@ -255,7 +255,8 @@ def _total(
 
 
 def _shares(active: np.ndarray, states: int) -> Float[np.ndarray, "states"]:
-    return np.bincount(active, minlength=states) / len(active)
+    shares: np.ndarray = np.bincount(active, minlength=states) / len(active)
+    return shares
 
 
 def _populations(states: AdiabaticStates, c: np.ndarray) -> Float[np.ndarray, "states"]:

@@ -6,16 +6,13 @@ The eigenvalues of H(R; theta) and their gradients are compared with the labels,
     h_ij'|^2 / s_G^2 ] + decay |theta|^2 ,
 
 s_E and s_G the standard deviations of the labels. A rotation of all diabatic states that does not depend on R changes
-none of it. Around an
-intersection gradients of single states turn fast and at it they are undefined: with the gap g of the labels to the
-nearest state they count w_i
-= g^2 / (g^2 + (s_E / 100)^2). In more than one dimension smoothness makes energies and gradients alone determine the
-couplings, for the two-valued root in
-E_2 - E_1 is smooth only as the eigenvalue of a smooth matrix; along a line they do not, and couplings must be among the labels.
+none of it. Around an intersection gradients of single states turn fast and at it they are undefined: with the gap g of
+the labels to the nearest state they count w_i = g^2 / (g^2 + (s_E / 100)^2). In more than one dimension smoothness
+makes energies and gradients alone determine the couplings, for the two-valued root in E_2 - E_1 is smooth only as the
+eigenvalue of a smooth matrix; along a line they do not, and couplings must be among the labels.
 
-The gradient of L is exact (reverse mode through the eigenvalue problem), the optimiser is L-BFGS (Liu and Nocedal, Math.
-Program. 45 (1989) 503;
-scipy's), from several random starts of which the best is kept.
+The gradient of L is exact (reverse mode through the eigenvalue problem), the optimiser is L-BFGS (Liu and Nocedal,
+Math. Program. 45 (1989) 503; scipy's), from several random starts of which the best is kept.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,7 @@
 r"""Exact quantum dynamics of coupled states in one dimension, on a grid: what surface hopping is measured against.
 
-i psi' = (-1/(2 M) d^2/dx^2 + H(x)) psi, hbar = 1, by the split operator (Feit, Fleck, Steiger, J. Comput. Phys. 47 (1982) 412)
+i psi' = (-1/(2 M) d^2/dx^2 + H(x)) psi, hbar = 1, by the split operator (Feit, Fleck, Steiger, J. Comput. Phys. 47
+(1982) 412)
 
     psi(t + dt) = exp(-i H dt/2) F^-1 exp(-i k^2 dt / (2 M)) F exp(-i H dt/2) psi(t) ,
 
