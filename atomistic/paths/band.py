@@ -325,7 +325,7 @@ def _relax(coordinates: Coordinates, images: list[Atoms], settings: PathSettings
         )
 
 
-def _copy(coordinates: FixedCell | VariableCell | Coordinates, image: Atoms) -> Atoms:
+def _copy(coordinates: Coordinates, image: Atoms) -> Atoms:
     """A copy that computes."""
     return coordinates.image(coordinates.structure(image))
 

@@ -7,7 +7,7 @@ take what forces the search left, at the cost of one force call each.
 """
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -23,6 +23,7 @@ LONGEST: Final = 0.2
 STEPS: Final = 30
 
 
+@runtime_checkable
 class Coordinates(Protocol):
     """What a path is made of: `FixedCell`, `VariableCell`."""
 
