@@ -8,7 +8,7 @@ a saddle, `escape` leaves the latter. See `docs/training_dynamics.md`.
 """
 
 from atomistic.diagnosis.diagnose import Diagnosis, diagnose
-from atomistic.diagnosis.escape import NoWayDown, escape, split_neuron
+from atomistic.diagnosis.escape import NoWayDown, escape, split_neuron, twin_subspace
 from atomistic.diagnosis.gradient_flow import Flow, FlowFailed, gradient_flow
 from atomistic.diagnosis.landscape import HessianTooLarge, Landscape, NonFiniteLoss, NoParameters
 from atomistic.diagnosis.stationary import NotStationary, StationaryPoint, classify, polished
@@ -30,4 +30,5 @@ __all__ = [
     "gradient_flow",
     "polished",
     "split_neuron",
+    "twin_subspace",
 ]

@@ -4,7 +4,8 @@ A neuron with incoming weights w and outgoing ones v becomes two, with the same 
 for every s, and what is stationary stays so, with a zero mode along s. The curvature of moving the twins apart is s (1 - s) times a
 matrix, so that a minimum becomes a saddle for s in (0, 1), or for s outside of [0, 1], or both (Fukumizu and Amari, Neural Networks 13
 (2000) 317). At s = 0 or 1 one twin is dead and its incoming weights are zero modes. To split a neuron of a trained network and to leave
-the saddle is a way to let it grow (Wu, Wang and Liu, NeurIPS 2019).
+the saddle is a way to let it grow (Wu, Wang and Liu, NeurIPS 2019). With l2 regularisation the split point is not stationary, but the
+minimum among identical twins is (`twin_subspace`).
 
 Beside a saddle the gradient flow leaves as u(t) = u(0) e^(-h t) along a direction of curvature h < 0.
 """
@@ -91,3 +92,16 @@ def split_neuron(
         parts.append(own[start:])
     widths = tuple(width + (k == layer + 1) for k, width in enumerate(model.widths))
     return Model(model.numbers, widths, model.unit), np.concatenate(parts)
+
+
+def twin_subspace(model: Model, *, layer: int, neuron: int) -> Float[ndarray, "wider parameters"]:
+    """Orthonormal basis of the parameters, of the network with this neuron split, for which the twins are identical.
+
+    Exchange of the twins is a symmetry of the loss, with or without regularisation, so that the gradient flow never leaves this
+    subspace: its minima there are stationary points of the whole, saddles where the twins would part.
+
+    Raises:
+        ValueError: for a layer or neuron that the networks do not have.
+    """
+    columns = [split_neuron(model, unit, layer=layer, neuron=neuron)[1] for unit in np.eye(len(model))]
+    return np.stack([column / np.linalg.norm(column) for column in columns], axis=1)

@@ -16,13 +16,25 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.linalg import eigh_tridiagonal
+from scipy.linalg import eigh_tridiagonal, null_space
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 Product = Callable[[ndarray], ndarray]
 
 PASSES: Final = 8
 """Of deflation: more copies than this of one eigenvalue, all missed one by one, are not expected."""
+
+SHIFT: Final = 2.0
+"""ARPACK's tolerance is relative to the eigenvalue: of zero modes it would ask for what round-off does not allow."""
+
+TOLERANCE: Final = 1e-8
+"""Residual of an eigenpair in units of the largest eigenvalue; the error of the eigenvalue is of the order of its square."""
+
+RESTARTS: Final = 20
+"""Of ARPACK, after which a search ends incomplete: the eigenvalues are too close to each other."""
+
+REST: Final = 16
+"""Dimensions left over that are cheaper to look at all at once."""
 
 
 def quadrature(
@@ -114,19 +126,23 @@ def lowest(product: Product, size: int, *, bound: float, largest: float, limit: 
     """
     generator = np.random.default_rng(seed)
     values, vectors, complete = np.zeros(0), np.zeros((size, 0)), False
-    wanted, passes = min(8, size - 1, limit), 0
+    wanted, passes = min(8, limit), 0
     while len(values) < limit and passes < PASSES:
         found = vectors
 
         def deflated(vector: ndarray, found: ndarray = found) -> ndarray:
             vector = np.ravel(vector)
-            return product(vector) / largest + 3.0 * (found @ (found.T @ vector))
+            return np.asarray(product(vector) / largest - SHIFT * vector + 3.0 * (found @ (found.T @ vector)))
 
         operator = LinearOperator((size, size), matvec=deflated, dtype=np.float64)
-        count = min(wanted, size - 1 - len(values), limit - len(values))
-        if count < 1:
+        count = min(wanted, limit - len(values))
+        if size - len(values) <= max(REST, count):
+            rest = null_space(vectors.T) if len(values) else np.eye(size)
+            own, inner = np.linalg.eigh(rest.T @ np.stack([product(column) for column in rest.T], axis=1))
+            values, vectors, complete = np.append(values, own), np.hstack([vectors, rest @ inner]), True
             break
         new_values, new_vectors, converged = _smallest(operator, count, generator)
+        new_values = new_values + SHIFT
         keep = new_values <= 1.5  # The others are the deflated ones
         values = np.concatenate([values, largest * new_values[keep]])
         vectors, _ = np.linalg.qr(np.hstack([vectors, new_vectors[:, keep]]))
@@ -137,7 +153,7 @@ def lowest(product: Product, size: int, *, bound: float, largest: float, limit: 
         if not (largest * new_values <= bound).any():
             complete = True
             break
-        wanted = min(2 * wanted, size - 1)
+        wanted = 2 * wanted
     order = np.argsort(values)
     return Lowest(values[order], vectors[:, order], complete)
 
@@ -147,7 +163,7 @@ def _smallest(operator: LinearOperator, count: int, generator: np.random.Generat
     start = generator.normal(size=size)
     ncv = min(size, max(3 * count + 1, 40))
     try:
-        values, vectors = eigsh(operator, count, which="SA", v0=start, ncv=ncv, tol=1e-10)
+        values, vectors = eigsh(operator, count, which="SA", v0=start, ncv=ncv, tol=TOLERANCE, maxiter=RESTARTS)
     except ArpackNoConvergence as failed:
         return failed.eigenvalues, failed.eigenvectors.reshape(size, -1), False
     return values, vectors, True

@@ -73,6 +73,11 @@ class Landscape:
         """The same data in a confining potential of another strength."""
         return replace(self, l2=l2)
 
+    def restricted(self, basis: Float[ndarray, "parameters coordinates"]) -> "Landscape":
+        """The landscape over the coordinates x of theta = basis x, its l2 included; orthonormal columns keep lengths, and so the flow."""
+        columns = torch.from_numpy(np.asarray(basis, np.float64)).to(self.device)
+        return Landscape(lambda x: self._value(columns @ x), device=self.device)
+
     def at(self, theta: Float[ndarray, "parameters"]) -> float:
         """E.
 
@@ -119,7 +124,7 @@ class Landscape:
         if not torch.isfinite(value):
             size = float(theta.detach().abs().max())
             raise NonFiniteLoss(
-                f"the loss is {float(value)} at parameters up to {size:.3g}, expected a finite number: check the labels, or "
+                f"the loss is {value.item()} at parameters up to {size:.3g}, expected a finite number: check the labels, or "
                 "start nearer",
                 theta.detach().cpu().numpy(),
             )
