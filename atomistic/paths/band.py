@@ -41,9 +41,7 @@ class PathFailed(RuntimeError):
         curvatures: of the highest image where it converged (eV/A^2, ascending), else None.
     """
 
-    def __init__(
-        self, message: str, images: Sequence[Atoms], curvatures: Float[ndarray, "free"] | None = None
-    ) -> None:
+    def __init__(self, message: str, images: Sequence[Atoms], curvatures: Float[ndarray, "free"] | None = None) -> None:
         super().__init__(message)
         self.images = list(images)
         self.curvatures = curvatures
@@ -112,6 +110,8 @@ class PathSettings:
     write_to: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
+        if self.order not in ("check", "match", "given"):
+            raise ValueError(f"order = {self.order!r}, expected 'check', 'match' or 'given'")
         if self.images < 3:
             raise ValueError(f"images = {self.images}, expected at least 3: two ends and one between them")
         for name in ("fmax", "max_steps", "spring", "end_force"):
@@ -163,7 +163,8 @@ def phase_path(
 
     Args:
         initial: where it begins.
-        final: where it ends: its lattice vectors and atoms correspond to those of `initial` in the order given; its rotation does not count.
+        final: where it ends: its lattice vectors and atoms correspond to those of `initial` in the order given; how it is turned does
+            not count.
         calculator: of energies, forces and stress.
         settings: of the band.
         pressure: eV/A^3.
@@ -241,7 +242,9 @@ def _placed(coordinates: FixedCell | VariableCell, first: Atoms, last: Atoms, or
     if isinstance(coordinates, FixedCell):
         return coordinates.image(ordered_ends(first, last, order))
     # Both in the reference cell; a stretch of the cell moves atoms, too.
-    flat = [Atoms(coordinates.numbers, positions=i.positions[:-3], cell=coordinates.cell, pbc=True) for i in (first, last)]
+    flat = [
+        Atoms(coordinates.numbers, positions=i.positions[:-3], cell=coordinates.cell, pbc=True) for i in (first, last)
+    ]
     stretched = float(np.abs(last.positions[-3:] - first.positions[-3:]).max())
     near = ordered_ends(*flat, order, stretched=stretched)
     placed = _copy(coordinates, last)
@@ -319,8 +322,8 @@ def _relax(coordinates: Coordinates, images: list[Atoms], settings: PathSettings
         force = float(np.linalg.norm(band.get_forces(), axis=1).max())
         kept = "" if settings.write_to is None else f" (written to {settings.write_to})"
         raise PathFailed(
-            f"the largest force of the path is {force:.3g} eV/A after {settings.max_steps} steps, expected {settings.fmax:g}; its images are "
-            f"kept{kept}: go on from them by `guess`, or take more steps",
+            f"the largest force of the path is {force:.3g} eV/A after {settings.max_steps} steps, expected {settings.fmax:g}; its images "
+            f"are kept{kept}: go on from them by `guess`, or take more steps",
             structures(),
         )
 

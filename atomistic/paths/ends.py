@@ -1,8 +1,8 @@
 """The two ends of a path: comparable, in the same order of atoms, and not the same structure.
 
-A path goes from each atom of one end to the atom of the same index of the other. Where another order of equal atoms brings the ends
-closer together (least sum of squared displacements, an assignment problem), the given order is probably an accident of how the ends were made:
-`match_ends` has the better one. Distances are those of nearest periodic images; a common translation counts for nothing.
+A path goes from each atom of one end to the atom of the same index of the other. Where another order of equal atoms brings the
+ends closer together (least sum of squared displacements, an assignment problem), the given order is probably an accident of how the ends were
+made: `match_ends` has the better one. Distances are those of nearest periodic images; a common translation counts for nothing.
 """
 
 import warnings
@@ -61,10 +61,14 @@ def check_comparable(initial: Atoms, final: Atoms) -> None:
         if not (np.isfinite(end.positions).all() and np.isfinite(end.cell.array).all()):
             raise InvalidEnds(f"the {name} structure's positions or cell contain NaN or infinity")
     if len(initial) != len(final):
-        raise InvalidEnds(f"{len(initial)} atoms in the initial and {len(final)} in the final structure, expected equally many")
+        raise InvalidEnds(
+            f"{len(initial)} atoms in the initial and {len(final)} in the final structure, expected equally many"
+        )
     formulas = [end.get_chemical_formula() for end in (initial, final)]
     if formulas[0] != formulas[1]:
-        raise InvalidEnds(f"the initial structure is {formulas[0]}, the final one {formulas[1]}; expected the same elements")
+        raise InvalidEnds(
+            f"the initial structure is {formulas[0]}, the final one {formulas[1]}; expected the same elements"
+        )
     if (initial.pbc != final.pbc).any():
         raise InvalidEnds(f"pbc = {initial.pbc.tolist()} initially, {final.pbc.tolist()} finally; expected the same")
     kinds = [sorted(repr(c.todict()) for c in end.constraints) for end in (initial, final)]
@@ -85,8 +89,6 @@ def ordered_ends(initial: Atoms, final: Atoms, order: Order, *, stretched: float
         SameEnds: where no atom moves by `SAME` or more, in the order given or in another.
         PermutedEnds: for "check", where another order is closer; with the structure in that order.
     """
-    if order not in ("check", "match", "given"):
-        raise ValueError(f"order = {order!r}, expected 'check', 'match' or 'given'")
     near = _beside(initial, final)
     moved = max(furthest(initial, near), stretched)
     aligned = bool((initial.numbers == final.numbers).all())
@@ -106,8 +108,8 @@ def ordered_ends(initial: Atoms, final: Atoms, order: Order, *, stretched: float
             )
         if order != "match":
             raise PermutedEnds(
-                f"atoms {exchanged[:8].tolist()} are in another order in the final structure: reordered, the furthest moves "
-                f"{furthest(initial, matched):.3g} A instead of {moved:.3g} A; take order='match', this error's `matched`, or order='given' "
+                f"atoms {exchanged[:8].tolist()} are in another order in the final structure: reordered, the furthest "
+                f"moves {furthest(initial, matched):.3g} A instead of {moved:.3g} A; take order='match', this error's `matched`, or order='given' "
                 "if that is what you mean",
                 matched,
             )

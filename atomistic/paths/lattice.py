@@ -1,17 +1,17 @@
 r"""Paths of a particle on a line of sites, whose barriers are known exactly, and what a fit of their energies can know of them.
 
 A particle sits on site k with energy E_k; a hop between sites k and l passes over H_kl. The best path between two sites has the least
-highest hop (a minimax or bottleneck path; Pollack, Operations Research 8 (1960) 733), found exactly by Dijkstra's search with the maximum in
-place of the sum. With hops to nearest and next-nearest sites a particle may leap over a trap or a wall, so paths are a choice.
+highest hop (a minimax or bottleneck path; Pollack, Operations Research 8 (1960) 733), found exactly by Dijkstra's search with the maximum
+in place of the sum. With hops to nearest and next-nearest sites a particle may leap over a trap or a wall, so paths are a choice.
 
 Every site carries a kind t_k = -1 or +1, and E and H are functions of the kinds beside: of (t_k-1, t_k, t_k+1), and of all kinds from
-one before the hop to one behind it. Any such function is a sum of products of kinds (cluster expansion: Sanchez, Ducastelle and Gratias, Physica A
-128 (1984) 334; for barriers Van der Ven and others, Phys. Rev. B 64 (2001) 184307),
+one before the hop to one behind it. Any such function is a sum of products of kinds (cluster expansion: Sanchez, Ducastelle and Gratias,
+Physica A 128 (1984) 334; for barriers Van der Ven and others, Phys. Rev. B 64 (2001) 184307),
 
     E = sum_S c_S prod_{k in S} t_k,        S subsets of the neighbourhood,
 
-orthogonal over all arrangements. The function class of order m has the subsets of at most m sites. A landscape of order m is in it: a least-squares fit
-to enough lines is exact, and so is the barrier of a line it has not seen. A landscape of higher order is not, and with all arrangements
+orthogonal over all arrangements. The function class of order m has the subsets of at most m sites. A landscape of order m is in it: a
+least-squares fit to enough lines is exact, and so is the barrier of a line it has not seen. A landscape of higher order is not, and with all arrangements
 equally often in the data the root mean square error is |c| of what is left out, however many lines there are.
 """
 
@@ -66,14 +66,14 @@ def minimax_path(
     if not (np.isfinite(sites).all() and np.isfinite(list(hops.values())).all()):
         raise InvalidLandscape("energies of sites or hops contain NaN or infinity")
     beside: dict[int, list[tuple[int, float]]] = {k: [] for k in range(count)}
-    for (k, l), top in hops.items():
-        if top < max(sites[k], sites[l]):
+    for (k, other), top in hops.items():
+        if top < max(sites[k], sites[other]):
             raise InvalidLandscape(
-                f"the hop between sites {k} and {l} tops out at {top:.6g}, below {max(sites[k], sites[l]):.6g} of a site: "
+                f"the hop between sites {k} and {other} tops out at {top:.6g}, below {max(sites[k], sites[other]):.6g} of a site: "
                 "that site is not a minimum"
             )
-        beside[k].append((l, top))
-        beside[l].append((k, top))
+        beside[k].append((other, top))
+        beside[other].append((k, top))
     waiting: list[tuple[float, int, tuple[int, ...]]] = [(-np.inf, 1, (start,))]
     done: set[int] = set()
     while waiting:
@@ -83,9 +83,9 @@ def minimax_path(
         if path[-1] in done:
             continue
         done.add(path[-1])
-        for l, top in beside[path[-1]]:
-            if l not in done:
-                heappush(waiting, (max(highest, top), length + 1, (*path, l)))
+        for other, top in beside[path[-1]]:
+            if other not in done:
+                heappush(waiting, (max(highest, top), length + 1, (*path, other)))
     raise InvalidLandscape(f"no hops lead from site {start} to {end}")
 
 

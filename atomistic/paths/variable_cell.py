@@ -8,7 +8,8 @@ stretch F = F^T that knows no rotation. With N atoms and the volume V_0 of the r
 the negative derivative of the enthalpy E + p V. The Jacobian J makes a strain weigh what the displacements of N atoms an average distance
 (V_0 / N)^(1/3) apart weigh: of a crystal described by n cells instead of one every square of a length is n times as large, so the path is
 the same (Sheppard, Xiao, Chemelewski, Johnson and Henkelman, J. Chem. Phys. 136 (2012) 074103, eqs. 3 to 8). They follow the strain from
-image to image; one reference for all images makes the force the exact derivative of one function, whose stationary points are the crystal's.
+image to image; one reference for all images makes the force the exact derivative of one function, whose stationary points are
+the crystal's.
 
 An end's cell C' gives F = (C^-1 C')^T = R U, whose rotation R is dropped (polar decomposition). From the first end to the second the
 stretch is U; the reference has cell C_A U^(1/2), so the ends have U^(-1/2) and U^(1/2), and exchanging them changes nothing.

@@ -53,7 +53,9 @@ class MuellerBrown(Surface):
 
 def at(x: float, y: float) -> Atoms:
     """The moving atom at a point of the surface."""
-    return Atoms("HHe", positions=[[10, 10, 10], [10 + x, 10 + y, 10]], cell=[20, 20, 20], pbc=True, constraint=FixAtoms([0]))
+    return Atoms(
+        "HHe", positions=[[10, 10, 10], [10 + x, 10 + y, 10]], cell=[20, 20, 20], pbc=True, constraint=FixAtoms([0])
+    )
 
 
 def point(atoms: Atoms) -> Any:

@@ -63,7 +63,9 @@ def test_ends_with_forces_are_refused_or_relaxed() -> None:
 
 
 def test_saddle_as_an_end() -> None:
-    with pytest.raises(NotAMinimum, match=r"final structure is a stationary point with 1 negative curvatures, the lowest -2 "):
+    with pytest.raises(
+        NotAMinimum, match=r"final structure is a stationary point with 1 negative curvatures, the lowest -2 "
+    ):
         minimum_energy_path(at(-1.0, 0.0), at(0.0, 0.4), DoubleWell())
 
 
@@ -76,7 +78,7 @@ def test_ends_in_one_basin() -> None:
 def test_unconverged_path_keeps_its_images(tmp_path: Path) -> None:
     file = tmp_path / "band.extxyz"
     deep, _, shallow = MINIMA
-    with pytest.raises(PathFailed, match="after 5 steps, expected 0.02; its images are kept") as caught:
+    with pytest.raises(PathFailed, match=r"after 5 steps, expected 0\.02; its images are kept") as caught:
         minimum_energy_path(
             at(*deep), at(*shallow), MuellerBrown(), PathSettings(images=9, max_steps=5, end_force=1.0, write_to=file)
         )
@@ -100,7 +102,7 @@ def test_ridge_is_named() -> None:
             slopes = x * (4.0 * off - 2.0 * b + 0.5 * y**2), y * (4.0 * off + 0.5 * x**2)
             return 0.5 * b**2 + off**2 + 0.25 * x**2 * y**2, *slopes
 
-    with pytest.raises(PathFailed, match="2 negative curvatures .* leave the straight line with `bend`") as caught:
+    with pytest.raises(PathFailed, match=r"2 negative curvatures .* leave the straight line with `bend`") as caught:
         minimum_energy_path(at(-1.0, 0.0), at(1.0, 0.0), Hill())
     assert caught.value.curvatures is not None and (caught.value.curvatures[:2] < -1.0).all()
     path = minimum_energy_path(at(-1.0, 0.0), at(1.0, 0.0), Hill(), PathSettings(bend=0.3))
@@ -145,7 +147,9 @@ def test_diamond_to_beta_tin(ends: tuple[Atoms, Atoms]) -> None:
     path = phase_path(*ends, atomistic.reference_calculator("stillinger-weber"), BENT)
     assert path.saddle.negative == 1 and path.saddle.largest_force < 1e-5
     assert len(path.saddle.curvatures) == 9  # 2 atoms and a cell without translations and rotations
-    assert (path.barrier - path.reverse_barrier) / 2 == pytest.approx(0.1997, abs=1e-4)  # beta-tin above diamond, eV/atom
+    assert (path.barrier - path.reverse_barrier) / 2 == pytest.approx(
+        0.1997, abs=1e-4
+    )  # beta-tin above diamond, eV/atom
     assert 0.3 < path.barrier / 2 < 0.4
 
 

@@ -24,7 +24,7 @@ def test_different_atoms(alloy: Atoms) -> None:
         check_comparable(alloy, alloy[:-1])
     other = alloy.copy()
     other.symbols[0] = "K"
-    with pytest.raises(InvalidEnds, match="Na4Cl4, the final one Cl4KNa3|Cl4Na4, the final one Cl4KNa3"):
+    with pytest.raises(InvalidEnds, match="Cl4Na4, the final one Cl4KNa3"):
         check_comparable(alloy, other)
     other = alloy.copy()
     other.pbc = [True, True, False]
@@ -66,8 +66,6 @@ def test_permuted_ends(alloy: Atoms, seed: int) -> None:
         expected = np.zeros((8, 3))
         expected[5] = [0.2, 0.4, 0.1]
         np.testing.assert_allclose(displacements(alloy, found), expected - expected.mean(0), atol=1e-9)
-    with pytest.raises(ValueError, match="order = 'best'"):
-        ordered_ends(alloy, shuffled, "best")  # type: ignore[arg-type]
 
 
 def test_order_that_is_right_is_kept(alloy: Atoms) -> None:

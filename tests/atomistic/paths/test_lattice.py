@@ -39,7 +39,7 @@ def lines(count: int, sites: int, seed: int) -> list[ndarray]:
 def every_path(sites: Float[ndarray, "_"], hops: dict[tuple[int, int], float]) -> float:
     """The least highest hop by trying all ways up the line and down again."""
     best = np.inf
-    both = {**hops, **{(l, k): e for (k, l), e in hops.items()}}
+    both = {**hops, **{hop[::-1]: e for hop, e in hops.items()}}
 
     def walk(k: int, seen: frozenset[int], highest: float) -> None:
         nonlocal best
@@ -96,9 +96,7 @@ def test_class_that_does_not(order: int, fitted: int) -> None:
         assert np.sqrt(np.mean(residual**2)) == pytest.approx(np.linalg.norm(missing), rel=1e-9)
         errors.append(np.linalg.norm(missing))
     seen = lines(200, 30, 4)
-    fit = fit_cluster_expansion(
-        seen, [tuple(truth.energies(kinds, leap) for leap in LEAPS) for kinds in seen], fitted
-    )
+    fit = fit_cluster_expansion(seen, [tuple(truth.energies(kinds, leap) for leap in LEAPS) for kinds in seen], fitted)
     wrong = [fit.path(kinds).barrier - truth.path(kinds).barrier for kinds in lines(50, 14, 5)]
     assert 0.3 * min(errors) < np.sqrt(np.mean(np.square(wrong))) < 3.0 * max(errors)
 

@@ -49,7 +49,9 @@ def test_forces_and_hessian(calculator: atomistic.NeuralCalculator, pressure: fl
             image.positions = start + h * v
             ends.append((image.get_potential_energy(), image.get_forces()))
         assert (ends[0][0] - ends[1][0]) / 2e-4 == pytest.approx(-np.vdot(forces, v), abs=1e-6)
-        np.testing.assert_allclose(-(ends[0][1] - ends[1][1]).ravel() / 2e-4, H @ v.ravel(), atol=2e-5 * np.abs(H).max())
+        np.testing.assert_allclose(
+            -(ends[0][1] - ends[1][1]).ravel() / 2e-4, H @ v.ravel(), atol=2e-5 * np.abs(H).max()
+        )
     image.positions = start
     basis = coordinates.basis(image)
     assert basis.shape == (15, 9)
