@@ -61,8 +61,7 @@ def measured_expansion(temperature: np.ndarray) -> np.ndarray:
 
 def distinct(frequencies: np.ndarray) -> np.ndarray:
     """Branches that are degenerate at a special point counted once, translations left out."""
-    kept = [f for k, f in enumerate(frequencies) if f > 0.1 and (k == 0 or f - frequencies[k - 1] > 0.01)]
-    return np.array(kept)
+    return np.array([f for k, f in enumerate(frequencies) if f > 0.1 and (k == 0 or f - frequencies[k - 1] > 0.01)])
 
 
 @dataclass(frozen=True)
@@ -140,16 +139,15 @@ def compare_frequencies(network: Silicon, true: vibrations.ForceConstants) -> No
 
 def compare_sound(network: Silicon) -> None:
     """Slopes against the acoustic tensor."""
-    directions = np.array(list(DIRECTIONS.values()))
+    directions = list(DIRECTIONS.values())
     stiffness = atomistic.elastic_constants(network.crystal, network.calculator)
     slopes = vibrations.speeds_of_sound(network.constants, directions)
     continuum = vibrations.christoffel_speeds(stiffness, network.crystal, directions)
     print("speeds of sound (km/s): slopes of the branches, elastic constants")
     for name, own, expected in zip(DIRECTIONS, slopes, continuum, strict=True):
         print(f"  {name}  " + "   ".join(f"{a:.4f} {b:.4f}" for a, b in zip(own, expected, strict=True)))
-    error = np.abs(slopes / continuum - 1.0).max()
-    print(f"  largest deviation {error:.1e}")
-    assert error < 0.01
+    print(f"  largest deviation {np.abs(slopes / continuum - 1.0).max():.1e}")
+    assert np.abs(slopes / continuum - 1.0).max() < 0.01
 
 
 def compare_dynamics(

@@ -175,9 +175,13 @@ def thermal_properties(
         raise ValueError(f"temperatures = {T}, expected a row of numbers not below zero")
     if classical and not T.all():
         raise ValueError("a temperature is zero, where the classical entropy is minus infinity; expected positive ones")
-    found = stable_on_mesh(constants, mesh).run_thermal_properties(
-        temperatures=T, exclude_gamma_acoustic=True, classical=classical
-    )
+    phonopy, _, lowest = _on_mesh(constants, mesh)
+    if lowest:
+        raise ImaginaryModes(
+            f"{lowest}, expected real frequencies: a structure that is no minimum has no free energy of vibrations; follow this mode to a "
+            "minimum and relax there"
+        )
+    found = phonopy.run_thermal_properties(temperatures=T, exclude_gamma_acoustic=True, classical=classical)
     # phonopy gives kJ/mol and J/K/mol
     return HarmonicThermodynamics(
         temperatures=T,
@@ -185,21 +189,6 @@ def thermal_properties(
         entropy=np.asarray(found.entropy) * units.J / units.mol,
         heat_capacity=np.asarray(found.heat_capacity) * units.J / units.mol,
     )
-
-
-def stable_on_mesh(constants: ForceConstants, mesh: int | tuple[int, int, int]) -> "Phonopy":
-    """Phonopy with frequencies on a mesh, all of them real.
-
-    Raises:
-        ImaginaryModes: naming the lowest frequency and its wave vector.
-    """
-    phonopy, _, lowest = _on_mesh(constants, mesh)
-    if lowest:
-        raise ImaginaryModes(
-            f"{lowest}, expected real frequencies: a structure that is no minimum has no free energy of vibrations; follow this mode to a "
-            "minimum and relax there"
-        )
-    return phonopy
 
 
 def _on_mesh(

@@ -90,7 +90,7 @@ def quasi_harmonic(
 
     Args:
         crystal: primitive cell, near rest.
-        calculator: gives energies and forces.
+        calculator: gives energies, forces and stress.
         temperatures: K.
         constants: force constants of a strained cell at rest; those of the potential itself for a neural calculator.
         strains: of lengths, five or more.
