@@ -146,8 +146,8 @@ def minimum_energy_path(
     if np.abs(initial.cell.array - final.cell.array).max() > 1e-6:
         raise InvalidEnds("the cells of the ends differ, expected the same; phase_path changes the cell along the path")
     settings = settings or PathSettings()
-    coordinates = FixedCell(calculator)
-    return _path(coordinates, initial.copy(), final.copy(), settings, [atoms.copy() for atoms in guess])
+    final = ordered_ends(initial, final, settings.order)
+    return _path(FixedCell(calculator), initial, final, settings, guess)
 
 
 def phase_path(
@@ -179,16 +179,21 @@ def phase_path(
         raise InvalidEnds("the ends carry constraints, expected none: the cell carries all atoms along")
     settings = settings or PathSettings()
     coordinates = VariableCell.between(initial, final, calculator, pressure)
+    final = _ordered_crystal(initial, final, coordinates, settings.order)
     return _path(coordinates, initial, final, settings, guess)
 
 
 def _path(
     coordinates: FixedCell | VariableCell, initial: Atoms, final: Atoms, settings: PathSettings, guess: Sequence[Atoms]
 ) -> ReactionPath:
-    first = _end(coordinates, initial, "initial", settings)
-    last = _end(coordinates, final, "final", settings)
-    placed = _placed(coordinates, first, last, settings.order)
-    minima = [_minimum(coordinates, image, name) for image, name in ((first, "initial"), (placed, "final"))]
+    ends = [_end(coordinates, end, name, settings) for end, name in ((initial, "initial"), (final, "final"))]
+    # Relaxed they may have become one.
+    if isinstance(coordinates, FixedCell):
+        ends[1] = coordinates.image(ordered_ends(ends[0], ends[1], "given"))
+    else:
+        relaxed = [coordinates.structure(end) for end in ends]
+        ends[1] = coordinates.image(_ordered_crystal(relaxed[0], relaxed[1], coordinates, "given"))
+    minima = [_minimum(coordinates, end, name) for end, name in zip(ends, ("initial", "final"), strict=True)]
     images = _images(coordinates, minima[0].image, minima[1].image, settings, guess)
     _relax(coordinates, images, settings)
     top = 1 + int(np.argmax([image.get_potential_energy() for image in images[1:-1]]))
@@ -237,19 +242,17 @@ def _end(coordinates: FixedCell | VariableCell, structure: Atoms, name: str, set
     return image
 
 
-def _placed(coordinates: FixedCell | VariableCell, first: Atoms, last: Atoms, order: Order) -> Atoms:
-    """The final image beside the first, its atoms in the order of the path."""
-    if isinstance(coordinates, FixedCell):
-        return coordinates.image(ordered_ends(first, last, order))
-    # Both in the reference cell; a stretch of the cell moves atoms, too.
-    flat = [
-        Atoms(coordinates.numbers, positions=i.positions[:-3], cell=coordinates.cell, pbc=True) for i in (first, last)
-    ]
-    stretched = float(np.abs(last.positions[-3:] - first.positions[-3:]).max())
-    near = ordered_ends(*flat, order, stretched=stretched)
-    placed = _copy(coordinates, last)
-    placed.positions = np.vstack([near.positions, last.positions[-3:]])
-    return placed
+def _ordered_crystal(initial: Atoms, final: Atoms, coordinates: VariableCell, order: Order) -> Atoms:
+    """The final crystal, its atoms in the order of the path: compared in the reference cell, where strain moves no atom."""
+    flat = []
+    for crystal in (initial, final):
+        flat.append(crystal.copy())
+        flat[-1].set_cell(coordinates.cell, scale_atoms=True)
+    images = [coordinates.image(crystal) for crystal in (initial, final)]
+    stretched = float(np.abs(images[1].positions[-3:] - images[0].positions[-3:]).max())
+    near = ordered_ends(flat[0], flat[1], order, stretched=stretched)
+    near.set_cell(final.cell, scale_atoms=True)
+    return near
 
 
 def _minimum(coordinates: Coordinates, image: Atoms, name: str) -> StationaryPoint:
@@ -300,7 +303,7 @@ def _relax(coordinates: Coordinates, images: list[Atoms], settings: PathSettings
     )
 
     def check() -> None:
-        if not np.isfinite(band.energies).all():
+        if band.energies is not None and not np.isfinite(band.energies).all():
             raise PathFailed("an energy of the path is not finite; start closer with `guess`", structures())
 
     def structures() -> list[Atoms]:

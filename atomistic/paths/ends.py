@@ -1,8 +1,8 @@
 """The two ends of a path: comparable, in the same order of atoms, and not the same structure.
 
 A path goes from each atom of one end to the atom of the same index of the other. Where another order of equal atoms brings the
-ends closer together (least sum of squared displacements, an assignment problem), the given order is probably an accident of how the ends were
-made: `match_ends` has the better one. Distances are those of nearest periodic images; a common translation counts for nothing.
+ends closer together (least sum of squared displacements, an assignment problem), the given order is probably an accident:
+`match_ends` has the better one. Distances are those of nearest periodic images; a common translation counts for nothing.
 """
 
 import warnings
@@ -109,8 +109,8 @@ def ordered_ends(initial: Atoms, final: Atoms, order: Order, *, stretched: float
         if order != "match":
             raise PermutedEnds(
                 f"atoms {exchanged[:8].tolist()} are in another order in the final structure: reordered, the furthest "
-                f"moves {furthest(initial, matched):.3g} A instead of {moved:.3g} A; take order='match', this error's `matched`, or order='given' "
-                "if that is what you mean",
+                f"moves {furthest(initial, matched):.3g} A instead of {moved:.3g} A; take order='match', this error's `matched`, "
+                "or order='given' if that is what you mean",
                 matched,
             )
         near = matched

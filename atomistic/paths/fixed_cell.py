@@ -31,7 +31,9 @@ class FixedCell:
 
     def structure(self, image: Atoms) -> Atoms:
         """A copy without."""
-        return image.copy()
+        structure: Atoms = image.copy()
+        structure.calc = None
+        return structure
 
     def basis(self, image: Atoms) -> Float[ndarray, "coordinates free"]:
         """An orthonormal basis of what changes the energy: coordinates of free atoms, no rigid motions.

@@ -11,8 +11,8 @@ Physica A 128 (1984) 334; for barriers Van der Ven and others, Phys. Rev. B 64 (
     E = sum_S c_S prod_{k in S} t_k,        S subsets of the neighbourhood,
 
 orthogonal over all arrangements. The function class of order m has the subsets of at most m sites. A landscape of order m is in it: a
-least-squares fit to enough lines is exact, and so is the barrier of a line it has not seen. A landscape of higher order is not, and with all arrangements
-equally often in the data the root mean square error is |c| of what is left out, however many lines there are.
+least-squares fit to enough lines is exact, and so is the barrier of a line it has not seen. A landscape of higher order is not,
+and with all arrangements equally often in the data the root mean square error is |c| of what is left out, however many lines there are.
 """
 
 from collections.abc import Mapping, Sequence

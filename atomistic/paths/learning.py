@@ -2,8 +2,8 @@
 
 A potential fitted to structures about the ends has not seen what lies between them, and its path leads where it errs. Each round the
 reference labels the images of the potential's own path, converged or not, and the potential is fitted again with them: the labels gather
-where the path is (active learning along a band: Peterson, J. Chem. Phys. 145 (2016) 074106). It ends when the reference puts the images of a path,
-the transition state among them, at the potential's energies.
+where the path is (active learning along a band: Peterson, J. Chem. Phys. 145 (2016) 074106). It ends when the reference puts the
+images of a path, the transition state among them, at the potential's energies.
 """
 
 from collections.abc import Callable, Sequence

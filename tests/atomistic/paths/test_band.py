@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.io import read
 
 import atomistic
@@ -14,6 +15,7 @@ from atomistic.paths import (
     NotAMinimum,
     PathFailed,
     PathSettings,
+    PermutedEnds,
     SameEnds,
     minimum_energy_path,
     phase_path,
@@ -142,6 +144,7 @@ def ends() -> tuple[Atoms, Atoms]:
 BENT = PathSettings(relax_ends=True, images=7, bend=0.5, max_steps=1500)
 
 
+@pytest.mark.slow
 def test_diamond_to_beta_tin(ends: tuple[Atoms, Atoms]) -> None:
     """A saddle with exactly one negative curvature of cell and atoms together."""
     path = phase_path(*ends, atomistic.reference_calculator("stillinger-weber"), BENT)
@@ -151,6 +154,19 @@ def test_diamond_to_beta_tin(ends: tuple[Atoms, Atoms]) -> None:
         0.1997, abs=1e-4
     )  # beta-tin above diamond, eV/atom
     assert 0.3 < path.barrier / 2 < 0.4
+
+
+def test_permuted_species_of_crystals() -> None:
+    """An ordered alloy with its atoms in another order at the end is refused, or put in order, before anything is computed."""
+    reference = atomistic.reference_calculator("emt")
+    initial = bulk("CuAu", "cesiumchloride", a=3.1)
+    final = initial[[1, 0]]
+    final.set_cell(initial.cell.array @ np.diag([1.2, 1.2, 0.8]), scale_atoms=True)
+    with pytest.raises(PermutedEnds) as caught:
+        phase_path(initial, final, reference)
+    assert (caught.value.matched.numbers == initial.numbers).all()
+    with pytest.raises(NotAMinimum, match="final structure has a force"):
+        phase_path(initial, final, reference, PathSettings(order="match", end_force=3.0))
 
 
 @pytest.mark.slow
