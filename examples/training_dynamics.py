@@ -1,6 +1,6 @@
 """Training a neural potential as a dynamical system: the flow down the gradient, its minima and saddles, l2 as a confining potential.
 
-python examples/training_dynamics.py [--structures 48] [--hidden 4] [--picture training_dynamics.png]
+python examples/training_dynamics.py [--structures 120] [--hidden 4] [--picture training_dynamics.png]
 """
 
 import argparse
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+from ase.stress import full_3x3_to_voigt_6_stress
 from matplotlib.figure import Figure
 from scipy.optimize import minimize
 
@@ -51,30 +52,37 @@ def prepared(training: list[Atoms], seed: int, **settings: object) -> tuple[atom
     return made, objective, Landscape.of(objective)
 
 
-def force_error(objective: Objective, theta: np.ndarray, test: list[Atoms]) -> float:
-    """Root mean square error of the forces, eV/A."""
-    potential = objective.potential(theta, {})
-    errors = [potential.predict(atoms).forces - atoms.get_forces() for atoms in test]
-    return float(np.sqrt(np.mean(np.square(errors))))
+def held_out(objective: Objective, theta: np.ndarray, test: list[Atoms]) -> tuple[float, float]:
+    """Loss of the data (without weights) of test structures, and the root mean square error of their forces, eV/A."""
+    potential, scales = objective.potential(theta, {}), objective.loss.scales
+    squares = np.zeros(3)
+    for atoms in test:
+        said = potential.predict(atoms)
+        energy = (said.energy - atoms.get_potential_energy()) / len(atoms)
+        stress = full_3x3_to_voigt_6_stress(said.stress) - atoms.get_stress()
+        squares += energy**2, np.mean((said.forces - atoms.get_forces()) ** 2), np.mean(stress**2)
+    squares /= len(test)
+    return float(np.sum(squares / np.square([scales.energy, scales.force, scales.stress]))), float(np.sqrt(squares[1]))
 
 
 def flow_down(training: list[Atoms], test: list[Atoms], hidden: int, seed: int) -> tuple[Flow, Diagnosis]:
     """Training by the gradient flow, from random weights to a minimum."""
     made, objective, landscape = prepared(training, seed, hidden=(hidden,), cycles=0)
-    before = force_error(objective, made.parameters, test)
+    before, before_force = held_out(objective, made.parameters, test)
     flow = gradient_flow(landscape, made.parameters, gradient_below=1e-5, relative_error=1e-5)
     found = diagnose(landscape, polished(landscape, flow.theta))
-    after = force_error(objective, flow.theta, test)
+    after, after_force = held_out(objective, flow.theta, test)
     print(
         f"gradient flow: {len(flow.times) - 1} steps, {flow.gradients} gradients, {flow.hessians} Hessians, to t = {flow.times[-1]:.0f}\n"
         f"  loss {flow.losses[0]:.4g} -> {flow.losses[-1]:.6g}, rises in {int((np.diff(flow.losses) > 0.0).sum())} steps\n"
         f"  dE/dt = -|grad E|^2: (E(0) - E(t)) / dissipated - 1 at most {flow.imbalance:.1e}\n"
-        f"  RMSE of the forces on test structures {before:.3f} -> {after:.3f} eV/A"
+        f"  test structures: loss {before:.4g} -> {after:.4g}, RMSE of the forces {before_force:.3f} -> {after_force:.3f} eV/A"
     )
     print("diagnosis:\n  " + str(found).replace("\n", "\n  "))
     assert flow.ended == "stationary" and (np.diff(flow.losses) < 0.0).all() and flow.imbalance < 1e-6
-    assert found.point.kind == "minimum" and after < before
+    assert found.point.kind == "minimum"
     by_lanczos = classify(landscape, polished(landscape, flow.theta), dense=False)
+    print(f"  by Lanczos on products with the Hessian: {by_lanczos}")
     assert (by_lanczos.kind, by_lanczos.index, by_lanczos.zero_modes) == ("minimum", 0, 0) and by_lanczos.complete
     return flow, found
 
@@ -92,7 +100,7 @@ def grow(training: list[Atoms], test: list[Atoms], seed: int) -> tuple[Stationar
     theta = basis @ polished(tied, gradient_flow(tied, basis.T @ split, **settings).theta)  # type: ignore[arg-type]
     saddle = classify(wider, theta)
     flow = escape(wider, theta, saddle, **settings)
-    end = classify(wider, polished(wider, flow.theta))
+    end = classify_quietly(wider, polished(wider, flow.theta))
     grown = Objective(
         objective.descriptors,
         Loss(loss.rows, model, loss.shift, loss.scales, loss.decay),
@@ -102,8 +110,8 @@ def grow(training: list[Atoms], test: list[Atoms], seed: int) -> tuple[Stationar
     print(
         f"twins: {saddle}\n"
         f"  most negative curvatures {', '.join(f'{h:.3g}' for h in saddle.eigenvalues[: min(3, saddle.index)])}\n"
-        f"  escape along the first: loss {saddle.loss:.4g} -> {flow.losses[-1]:.4g}, force RMSE on test structures "
-        f"{force_error(grown, theta, test):.3f} -> {force_error(grown, flow.theta, test):.3f} eV/A\n"
+        f"  escape along the first: loss {saddle.loss:.4g} -> {flow.losses[-1]:.4g}, on test structures "
+        f"{held_out(grown, theta, test)[0]:.4g} -> {held_out(grown, flow.theta, test)[0]:.4g}\n"
         f"  arrived at: {end}"
     )
     assert saddle.kind == "saddle" and saddle.index > 0
@@ -122,7 +130,7 @@ def confine(training: list[Atoms], test: list[Atoms], hidden: int, seed: int) ->
         f"{len(training)} structures, {labels} independent labels, {len(theta)} parameters, no regularisation:\n  {free}"
     )
     assert free.kind == "degenerate minimum" and free.zero_modes == len(theta) - labels
-    rows = [(0.0, free.loss, free.zero_modes, float(labels), np.inf, force_error(objective, theta, test))]
+    rows = [(0.0, free.loss, free.zero_modes, float(labels), np.inf, *held_out(objective, theta, test))]
     shifts = [
         np.abs(classify_quietly(landscape.confined(s), theta).eigenvalues - free.eigenvalues - s).max()
         for s in STRENGTHS
@@ -139,12 +147,24 @@ def confine(training: list[Atoms], test: list[Atoms], hidden: int, seed: int) ->
         theta = minimize(confined.gradient, theta, jac=True, hess=hessian, method="trust-exact", options=options).x
         found = diagnose(confined, theta)
         gamma, _ = found.effective_parameters()
-        error = force_error(objective, theta, test)
-        rows.append((strength, landscape.at(theta), found.point.zero_modes, gamma, found.condition, error))
+        rows.append(
+            (
+                strength,
+                landscape.at(theta),
+                found.point.zero_modes,
+                gamma,
+                found.condition,
+                *held_out(objective, theta, test),
+            )
+        )
         assert found.point.kind == "minimum" and found.point.zero_modes == 0
-    print("  l2 strength   loss of data   zero modes   effective parameters   condition   test force RMSE (eV/A)")
-    for strength, loss, zero, gamma, condition, error in rows:
-        print(f"  {strength:11g}   {loss:12.3g}   {zero:10.0f}   {gamma:20.1f}   {condition:9.2g}   {error:22.3f}")
+    print(
+        "  l2 strength   loss of data   zero modes   effective parameters   condition   test loss   test force RMSE (eV/A)"
+    )
+    for strength, loss, zero, gamma, condition, test_loss, error in rows:
+        print(
+            f"  {strength:11g}   {loss:12.3g}   {zero:10.0f}   {gamma:20.1f}   {condition:9.2g}   {test_loss:9.4g}   {error:22.3f}"
+        )
     conditions = [row[4] for row in rows[1:]]
     assert (np.diff(conditions) > 0.0).all()
     return rows
@@ -197,8 +217,8 @@ def draw(
         title=f"{rows[0][2]:.0f} zero modes without, none with it",
     )
     errors = confined.twinx()
-    errors.semilogx(strengths, [row[5] for row in rows[1:]], "s-", color="#CC79A7", label="test error")
-    errors.axhline(rows[0][5], color="#CC79A7", linestyle=":", label="test error without")
+    errors.semilogx(strengths, [row[6] for row in rows[1:]], "s-", color="#CC79A7", label="test error")
+    errors.axhline(rows[0][6], color="#CC79A7", linestyle=":", label="test error without")
     errors.set(ylabel="RMSE of the forces (eV/Å)", ylim=(0.0, None))
     handles = [*confined.get_lines(), *errors.get_lines()]
     errors.legend(handles, [handle.get_label() for handle in handles], frameon=False, loc="center right")
@@ -208,7 +228,7 @@ def draw(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run, print, assert, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--structures", type=int, default=48, help="to train on")
+    parser.add_argument("--structures", type=int, default=120, help="to train on")
     parser.add_argument("--hidden", type=int, default=4, help="neurons")
     parser.add_argument("--few", type=int, default=3, help="structures where the minimum is to be degenerate")
     parser.add_argument("--seed", type=int, default=0, help="of structures and weights")

@@ -161,7 +161,7 @@ def lowest(product: Product, size: int, *, bound: float, largest: float, limit: 
 def _smallest(operator: LinearOperator, count: int, generator: np.random.Generator) -> tuple[ndarray, ndarray, bool]:
     size = operator.shape[0]
     start = generator.normal(size=size)
-    ncv = min(size, max(3 * count + 1, 40))
+    ncv = min(size, max(3 * count + 1, 120))
     try:
         values, vectors = eigsh(operator, count, which="SA", v0=start, ncv=ncv, tol=TOLERANCE, maxiter=RESTARTS)
     except ArpackNoConvergence as failed:
