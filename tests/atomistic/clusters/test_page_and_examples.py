@@ -49,4 +49,5 @@ def test_protein_end_to_end(tmp_path: Path) -> None:
     arguments = ["--seeds", "1", "--processes", "1", "--folder", str(tmp_path)]
     numbers = example("protein_assembly").main(arguments)
     assert numbers["lowest_true"] >= LOWEST_46 - 1e-4 and numbers["lowest_learned"] >= LOWEST_46 - 1e-4
+    assert numbers["apart"] < 0.3 and numbers["labels"] < 500
     assert (tmp_path / "protein_assembly.png").stat().st_size < 150_000
