@@ -44,7 +44,7 @@ def phonopy_module() -> ModuleType:
     except ImportError as error:
         raise PhonopyMissing(
             "densities of states, heat capacities and force constants by differences need phonopy; install it with "
-            "`pip install phonopy`"
+            "`pip install atomlaw[vibrations]`"
         ) from error
     return phonopy
 

@@ -109,7 +109,7 @@ def test_phonopy_is_asked_for_late_and_missed_by_name(
     constants: ForceConstants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "phonopy", None)
-    with pytest.raises(PhonopyMissing, match="pip install phonopy"):
+    with pytest.raises(PhonopyMissing, match=r"pip install atomlaw\[vibrations\]"):
         phonopy_of(constants)
 
 
