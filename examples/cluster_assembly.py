@@ -274,7 +274,7 @@ def draw(path: Path, shown: dict[str, dict[str, Verdict]], learning: list[Active
     )
     right.set_xscale("log")
     right.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
     plt.close(figure)
 
 

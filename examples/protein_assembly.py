@@ -179,7 +179,7 @@ def draw(path: Path, true: list[Folding], model: list[Folding]) -> None:
         box.set_box_aspect(np.maximum(np.ptp(np.stack([x, y, z]), axis=1), 3.0))
         box.set_axis_off()
     box.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
     plt.close(figure)
 
 
