@@ -3,7 +3,7 @@ r"""Minima and saddles of a path: settled to the last digits, and told apart by 
 With an orthonormal basis Z of what changes the energy (no translations, and no rotations of clusters or cells) the curvatures are the
 eigenvalues of Z^T H Z. A minimum has none below zero, a transition state exactly one, whose eigenvector leads down to both sides
 (Murrell and Laidler, Trans. Faraday Soc. 64 (1968) 371). The Hessian is there, so Newton steps with it, x <- x + Z (Z^T H Z)^-1 Z^T f,
-take what forces the search left, at the cost of one force call each.
+take what forces the search left; a Hessian serves as long as they fall.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,17 @@ from numpy import ndarray
 FLAT: Final = 1e-3
 """Curvatures (eV/A^2) between minus this and this are neither up nor down: round-off, differences of forces, what is left of rotations."""
 
-LONGEST: Final = 0.2
-"""Newton steps (Angstrom) longer than this are not trusted: the search has not been finished."""
+LONGEST: Final = 0.1
+"""Newton steps (Angstrom) are at most so long."""
+
+FURTHEST: Final = 0.5
+"""A stationary point further away (Angstrom) is not the one that the search was near."""
 
 STEPS: Final = 30
+"""At most, with one Hessian."""
+
+HESSIANS: Final = 8
+"""At most; one more once the forces have halved."""
 
 
 @runtime_checkable
@@ -63,34 +70,53 @@ class StationaryPoint:
 
 
 def stationary_point(coordinates: Coordinates, image: Atoms, *, tolerance: float = 1e-7) -> StationaryPoint:
-    """The stationary point next to an image, by Newton steps with one Hessian, and its curvatures.
+    """The stationary point next to an image, by Newton steps with few Hessians, and its curvatures.
 
-    Where the steps do not lower the forces the image itself is judged; `tolerance` (eV/A) ends them.
+    Where steps do not lower the forces the image is judged as it is; `tolerance` (eV/A) ends them.
     """
     basis = coordinates.basis(image)
-    curvatures, modes = _curvatures(coordinates, image, basis)
-    start, positions = image.positions.copy(), image.positions.copy()
-    least = force = largest_force(image)
-    steep = np.abs(curvatures) > FLAT
-    for _ in range(STEPS):
-        if force <= tolerance:
+    start, force = image.positions.copy(), largest_force(image)
+    for _ in range(HESSIANS):
+        curvatures, modes = _curvatures(coordinates, image, basis)
+        judged, before = image.positions.copy(), force
+        if force > tolerance:
+            force = _stepped(image, curvatures, modes, tolerance)
+        if np.linalg.norm(image.positions - start, axis=1).max() > FURTHEST:
+            image.positions = start  # this is another point, if one at all
             break
-        along = modes[:, steep].T @ image.get_forces().ravel()
-        step = (modes[:, steep] @ (along / curvatures[steep])).reshape(-1, 3)
-        if np.linalg.norm(image.positions + step - start, axis=1).max() > LONGEST:
+        if force <= tolerance or force > 0.5 * before:
             break
-        image.positions = image.positions + step
-        force = largest_force(image)
-        if not force < least:
-            break
-        least, positions = force, image.positions.copy()
-    image.positions = positions
-    if np.abs(positions - start).max() > 1e-4:
+    if np.abs(image.positions - judged).max() > 1e-4:
         curvatures, modes = _curvatures(coordinates, image, basis)
     atoms = coordinates.structure(image)
     return StationaryPoint(
         image, atoms, float(image.get_potential_energy()), largest_force(image), curvatures, modes[:, 0].reshape(-1, 3)
     )
+
+
+def _stepped(
+    image: Atoms, curvatures: Float[ndarray, "free"], modes: Float[ndarray, "coordinates free"], tolerance: float
+) -> float:
+    """Newton steps with one Hessian as long as they lower the forces; the largest force then."""
+    steep = np.abs(curvatures) > FLAT
+    force = largest_force(image)
+    for _ in range(STEPS):
+        here = image.positions.copy()
+        along = modes[:, steep].T @ image.get_forces().ravel()
+        step = (modes[:, steep] @ (along / curvatures[steep])).reshape(-1, 3)
+        step *= min(1.0, LONGEST / np.linalg.norm(step, axis=1).max())
+        for part in (1.0, 0.25):
+            image.positions = here + part * step
+            lower = largest_force(image)
+            if lower < force:
+                break
+        else:
+            image.positions = here
+            break
+        force = lower
+        if force <= tolerance:
+            break
+    return force
 
 
 def largest_force(image: Atoms) -> float:
