@@ -299,7 +299,8 @@ middle.axhline(FMAX, color="grey", lw=0.8)
 middle.set(
     xlabel="force calls of the reference", ylabel="largest force (eV/Å)", title=f"{name}, {len(cases[-1][1])} atoms"
 )
-middle.legend()
+middle.set_ylim(top=1e4)  # Room for the legend
+middle.legend(loc="upper right", fontsize="small")
 for method in ("exact H", "learned H", "Newton there"):
     (own, lbfgs), (text, colour, marker) = calls[method], shown[method]
     right.scatter(lbfgs, own, color=colour, marker=marker, label=text, alpha=0.8)
