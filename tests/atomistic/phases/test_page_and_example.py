@@ -30,7 +30,7 @@ def test_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr("sys.argv", ["phases.py"])
     runpy.run_path(str(REPOSITORY / "examples" / "phases.py"), run_name="__main__")
     printed = capsys.readouterr().out
-    assert "diamond -> beta-tin at 18.09" in printed
+    assert "diamond -> beta-tin at 18.08" in printed  # by Stillinger and Weber, both ways
     assert printed.count("order wrong, not sure") >= 2  # trained on diamond: linear, Gaussians
     assert printed.count("order right, sure") == 1  # trained on all phases: Gaussians
     assert (tmp_path / "phases.png").stat().st_size > 50_000
