@@ -185,7 +185,7 @@ def draw(
     ((falls, spectrum), (leaves, confined)) = figure.subplots(2, 2)
     falls.loglog(flow.times[1:], flow.losses[1:], color="#0072B2", label="loss $E$")
     falls.loglog(flow.times[1:], flow.gradient_norms[1:] ** 2, color="#D55E00", label="$-dE/dt = |\\nabla E|^2$")
-    falls.set(xlabel="time of the flow", title=f"Gradient flow: balance to {flow.imbalance:.0e}")
+    falls.set(xlim=(1e-7, None), xlabel="time of the flow", title=f"Gradient flow: balance to {flow.imbalance:.0e}")
     falls.legend(frameon=False)
     spectrum.step(np.sort(found.curvatures)[::-1], np.arange(1, found.parameters + 1), where="post", color="#0072B2")
     spectrum.axvline(found.l2, color="#009E73", linestyle="--", label=f"l2 regularisation {found.l2:g}")
@@ -197,17 +197,12 @@ def draw(
     )
     spectrum.legend(frameon=False)
     gained = saddle.loss - leaving.losses
-    early = leaving.times[leaving.times < 0.6 * leaving.times[np.argmax(gained > 0.5 * gained[-1])]]
-    leaves.semilogy(leaving.times + 1e-9, gained, color="#0072B2", label="$E_{saddle} - E(t)$")
     rate = -2.0 * saddle.eigenvalues[0]
-    leaves.semilogy(early, gained[0] * np.exp(rate * early), "--", color="#D55E00", label="$\\propto e^{2|h_1|t}$")
-    reached = leaving.times[np.argmax(gained > 0.97 * gained[-1])]
-    leaves.set(
-        xlim=(0.0, reached),
-        xlabel="time since the saddle",
-        ylabel="loss gained",
-        title=f"Escape from a saddle of index {saddle.index}",
-    )
+    early = np.linspace(0.0, np.log(0.3 * gained[-1] / gained[0]) / rate, 50)
+    leaves.loglog(leaving.times, gained, color="#0072B2", label="$E_{saddle} - E(t)$")
+    leaves.loglog(early, gained[0] * np.exp(rate * early), "--", color="#D55E00", label="$\\propto e^{2|h_1|t}$")
+    leaves.set(xlim=(0.05 * early[-1], None), xlabel="time since the saddle", ylabel="loss gained")
+    leaves.set(title=f"Escape from a saddle of index {saddle.index}")
     leaves.legend(frameon=False, loc="lower right")
     strengths = [row[0] for row in rows[1:]]
     confined.loglog(strengths, [row[4] for row in rows[1:]], "o-", color="#0072B2", label="condition")
@@ -221,7 +216,7 @@ def draw(
     errors.axhline(rows[0][6], color="#CC79A7", linestyle=":", label="test error without")
     errors.set(ylabel="RMSE of the forces (eV/Å)", ylim=(0.0, None))
     handles = [*confined.get_lines(), *errors.get_lines()]
-    errors.legend(handles, [handle.get_label() for handle in handles], frameon=False, loc="center right")
+    errors.legend(handles, [handle.get_label() for handle in handles], frameon=False, loc="lower left")
     figure.savefig(path, dpi=100)
 
 

@@ -30,7 +30,7 @@ SHIFT: Final = 2.0
 TOLERANCE: Final = 1e-8
 """Residual of an eigenpair in units of the largest eigenvalue; the error of the eigenvalue is of the order of its square."""
 
-RESTARTS: Final = 20
+RESTARTS: Final = 5
 """Of ARPACK, after which a search ends incomplete: the eigenvalues are too close to each other."""
 
 REST: Final = 16
