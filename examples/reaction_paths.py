@@ -193,8 +193,8 @@ for name, model, style in (("truth", landscape, "k-"), ("pairs", fits[2], "C0--"
     panels[2].plot(
         places, np.array(heights) - heights[0], style, marker=".", lw=1.2, label=f"{name}: {path.barrier:.3f} eV"
     )
-panels[2].set(xlabel="site", ylabel="energy (eV)", title="minimax path along a line", ylim=(None, 1.35))
-panels[2].legend(loc="upper left", title="barrier", ncols=2)
+panels[2].set(xlabel="site", ylabel="energy (eV)", title="minimax path along a line", ylim=(None, 1.45))
+panels[2].legend(loc="upper left", title="barrier", fontsize="small")
 figure.savefig(options.picture, dpi=100)
 
 for truth, learned in ((hop, hop_learned), (phase, phase_learned)):

@@ -141,7 +141,7 @@ def ends() -> tuple[Atoms, Atoms]:
     return beta_tin("Si", 20.0, np.sqrt(2.0)), beta_tin("Si", 17.0)
 
 
-BENT = PathSettings(relax_ends=True, images=7, bend=0.5, max_steps=1500)
+BENT = PathSettings(relax_ends=True, images=9, bend=0.5, max_steps=1500)
 
 
 @pytest.mark.slow
@@ -165,7 +165,9 @@ def test_permuted_species_of_crystals() -> None:
     with pytest.raises(PermutedEnds) as caught:
         phase_path(initial, final, reference)
     assert (caught.value.matched.numbers == initial.numbers).all()
-    with pytest.raises(NotAMinimum, match="final structure has a force"):
+    with pytest.raises(
+        NotAMinimum, match="final structure is a stationary point with 1 negative curvature"
+    ):  # past the order
         phase_path(initial, final, reference, PathSettings(order="match", end_force=3.0))
 
 
