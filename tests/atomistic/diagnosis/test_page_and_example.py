@@ -35,6 +35,11 @@ def test_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(sys, "argv", ["training_dynamics.py", "--structures", "30", "--hidden", "3"])
     runpy.run_path(str(REPOSITORY / "examples" / "training_dynamics.py"), run_name="__main__")
     printed = capsys.readouterr().out
-    for said in ("dE/dt = -|grad E|^2", "minimum: 0 negative and 0 zero curvatures", "twins: saddle", "degenerate minimum"):
+    for said in (
+        "dE/dt = -|grad E|^2",
+        "minimum: 0 negative and 0 zero curvatures",
+        "twins: saddle",
+        "degenerate minimum",
+    ):
         assert said in printed
     assert (tmp_path / "training_dynamics.png").stat().st_size > 10_000
