@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Final
 
 import numpy as np
 from ase import Atoms
@@ -27,6 +28,12 @@ from atomistic.paths.ends import InvalidEnds, Order, check_comparable, ordered_e
 from atomistic.paths.fixed_cell import FixedCell
 from atomistic.paths.stationary import Coordinates, StationaryPoint, largest_force, stationary_point
 from atomistic.paths.variable_cell import VariableCell
+
+TIME_STEP: Final = 0.3
+"""Largest of FIRE's, a third of its default: with that, bands over two barriers went on oscillating."""
+
+LONGEST: Final = 0.1
+"""Step (Angstrom) of FIRE, half of its default."""
 
 
 class NotAMinimum(ValueError):
@@ -314,7 +321,7 @@ def _relax(coordinates: Coordinates, images: list[Atoms], settings: PathSettings
     try:
         for climb, fmax in ((False, 10.0 * settings.fmax), (True, settings.fmax)):
             band.climb = climb
-            optimiser = FIRE(band, logfile=None)
+            optimiser = FIRE(band, logfile=None, dtmax=TIME_STEP, maxstep=LONGEST)
             optimiser.attach(check)
             converged = optimiser.run(fmax=fmax, steps=steps)
             steps -= optimiser.nsteps
