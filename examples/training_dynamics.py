@@ -129,7 +129,9 @@ def confine(training: list[Atoms], test: list[Atoms], hidden: int, seed: int) ->
     print(
         f"{len(training)} structures, {labels} independent labels, {len(theta)} parameters, no regularisation:\n  {free}"
     )
-    assert free.kind == "degenerate minimum" and free.zero_modes == len(theta) - labels
+    assert free.kind == "degenerate minimum" and free.zero_modes == len(theta) - labels, (
+        "the labels are not all met: more neurons or fewer structures (--hidden, --few) are needed"
+    )
     rows = [(0.0, free.loss, free.zero_modes, float(labels), np.inf, *held_out(objective, theta, test))]
     shifts = [
         np.abs(classify_quietly(landscape.confined(s), theta).eigenvalues - free.eigenvalues - s).max()

@@ -30,9 +30,9 @@ def test_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Smaller than by default; its assertions are the same."""
+    """About a minute: it asserts its own numbers."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["training_dynamics.py", "--structures", "30", "--hidden", "3"])
+    monkeypatch.setattr(sys, "argv", ["training_dynamics.py"])
     runpy.run_path(str(REPOSITORY / "examples" / "training_dynamics.py"), run_name="__main__")
     printed = capsys.readouterr().out
     for said in (
