@@ -49,7 +49,7 @@ SETTINGS: Final = TrainingSettings(whitening_power=0.4)
 """Structures left out ask for a little less whitening than networks."""
 
 RADIAL_DECAY: Final = 0.8
-"""Energies of structures left out err by 13 % less than with 1 on our silicon labels, by 20 % less in cross-validation on the mlearn set."""
+"""Energies of structures left out err by 13 % less than with 1 on our silicon labels, by 20 % less on the mlearn set."""
 
 JITTER: Final = 1e-10
 """Of the mean of H's diagonal, added to it: round-off of nearly equal centres."""

@@ -11,6 +11,9 @@ the labels to the nearest state they count w_i = g^2 / (g^2 + (s_E / 100)^2). In
 makes energies and gradients alone determine the couplings, for the two-valued root in E_2 - E_1 is smooth only as the
 eigenvalue of a smooth matrix; along a line they do not, and couplings must be among the labels.
 
+Labels of single points do not say whether a coupling changes its sign where it vanishes. Smoothness prefers that it does, a symmetry
+that maps one side to the other decides.
+
 The gradient of L is exact (reverse mode through the eigenvalue problem), the optimiser is L-BFGS (Liu and Nocedal,
 Math. Program. 45 (1989) 503; scipy's), from several random starts of which the best is kept.
 """

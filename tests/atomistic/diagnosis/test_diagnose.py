@@ -73,6 +73,7 @@ def test_conditioning_improves_with_confinement(known: Landscape) -> None:
     np.testing.assert_allclose(conditions, [1e8, (100.0 + 1e-4) / 1e-4, (100.0 + 1e-2) / 1e-2], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_diagnosis_of_a_trained_potential(
     small_training: tuple[list[Atoms], atomistic.Training], tmp_path: Path
 ) -> None:

@@ -30,7 +30,7 @@ def test_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     runpy.run_path(str(REPOSITORY / "examples" / "excited_states.py"), run_name="__main__")
     printed = capsys.readouterr().out
     assert "phase of both states around it [-1, -1], beside it [1, 1]" in printed
-    assert printed.count("quantum populations on learned surfaces off by") == 12
+    assert printed.count("quantum populations on learned surfaces off by") == 9
     assert (tmp_path / "excited_states.png").stat().st_size > 50_000
 
 
