@@ -100,6 +100,13 @@ def deform(atoms: Atoms, deformation_gradient: Float[ndarray, "3 3"]) -> Atoms:
     return deformed
 
 
+def deform_into(atoms: Atoms, cell: Float[ndarray, "3 3"]) -> Atoms:
+    """A copy of `atoms` deformed homogeneously into a cell of rows C': F = (C^-1 C')^T."""
+    deformed = deform(atoms, np.linalg.solve(atoms.cell.array, np.asarray(cell)).T)
+    deformed.set_cell(cell)  # to the last digit
+    return deformed
+
+
 def first_piola(
     cauchy_stress: Float[ndarray, "3 3"], deformation_gradient: Float[ndarray, "3 3"]
 ) -> Float[ndarray, "3 3"]:

@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from ase import Atoms
@@ -48,6 +49,8 @@ GAUSSIANS = replace(SETTINGS, energy_error=1e-3, force_error=0.05, stress_error=
 
 ELASTIC = "Elastic"
 
+RESULTS: Final = Path(__file__).parent / "results.json"
+
 
 def main(arguments: list[str]) -> int:
     """Runs the benchmark; returns the exit status."""
@@ -63,6 +66,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes that train members side by side")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="where the errors go")
+    parser.add_argument("--record", action="store_true", help="add the errors to results.json")
     options = parser.parse_args(arguments)
     if options.model == "gaussians" and options.members > 1:
         parser.error("Gaussians have no seed and hence no members; ask for --model layers")
@@ -84,7 +88,18 @@ def main(arguments: list[str]) -> int:
     numbers = table(tested)
     if options.json is not None:
         options.json.write_text(json.dumps(numbers, indent=2) + "\n")
+    if options.record:
+        record(numbers)
     return 0
+
+
+def record(numbers: dict[str, float]) -> None:
+    """Add to results.json."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    results |= {f"mlearn.{key}": float(f"{value:.5g}") for key, value in numbers.items()}
+    unfinished = RESULTS.with_suffix(".partial")
+    unfinished.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
+    unfinished.replace(RESULTS)
 
 
 def folds(structures: list[Atoms], count: int, seed: int) -> np.ndarray:

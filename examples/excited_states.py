@@ -20,7 +20,6 @@ from matplotlib.axes import Axes
 from atomistic.excited import (
     AdiabaticLabels,
     Hamiltonian,
-    Symmetry,
     adiabatic_states,
     conical_intersection,
     fit_diabatic,
@@ -28,6 +27,7 @@ from atomistic.excited import (
     propagate,
     start_on,
     surface_hopping,
+    transported,
 )
 from atomistic.excited.models import TULLY, TULLY_MASS, LinearVibronicCoupling
 
@@ -130,17 +130,10 @@ def the_cone(points: int, seed: int, axes: tuple[Axes, Axes]) -> None:
 
 def tully(momenta: list[float], trajectories: int, seed: int, axes: list[Axes]) -> None:
     """Transmission and reflection by hopping on exact and learned surfaces, and by a wave packet."""
-    x = np.concatenate([np.linspace(-12.0, 12.0, 61), np.linspace(-4.0, 4.0, 81)])[:, None]
-    identity, mirror = Symmetry(np.eye(1), np.eye(2)), -np.eye(1)
-    # without the mirror the sign of a coupling behind a point where it vanishes is not in the labels: the dual crossing would be guessed
-    groups = {
-        "simple avoided crossing": (identity, Symmetry(mirror, np.eye(2)[::-1])),
-        "dual avoided crossing": (identity, Symmetry(mirror, np.eye(2))),
-        "extended coupling": (),
-    }
+    x = np.unique(np.concatenate([np.linspace(-12.0, 12.0, 61), np.linspace(-7.0, 5.0, 97)]))[:, None]
     for panel, (name, model) in zip(axes, TULLY.items(), strict=True):
         labels = labels_of(model, x, couplings=True)
-        learned = fit_diabatic(labels, seed=seed, hidden=(16, 16), symmetry=groups[name], starts=2).hamiltonian
+        learned = fit_diabatic(labels, seed=seed, hidden=(16, 16), guess=transported(labels), starts=1).hamiltonian
         print(f"{name}: share transmitted on the lower, on the upper state, reflected")
         table = []
         for momentum in momenta:
@@ -173,7 +166,8 @@ def tully(momenta: list[float], trajectories: int, seed: int, axes: list[Axes]) 
                     mass=TULLY_MASS,
                     timestep=4.0,
                     steps=int(time / 4.0),
-                    edge=60.0,
+                    edge=80.0,
+                    points=4096,
                 )
                 for hamiltonian in (model, learned)
             ]

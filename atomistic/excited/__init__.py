@@ -17,6 +17,7 @@ from atomistic.excited.intersection import (
 from atomistic.excited.labels import AdiabaticLabels, InvalidLabels, UnorderedStates
 from atomistic.excited.surface_hopping import Hopping, StepTooLong, Swarm, start_on, surface_hopping
 from atomistic.excited.training import DiabaticFit, FitFailed, fit_diabatic
+from atomistic.excited.transport import transported
 from atomistic.excited.wave_packet import GridTooSmall, WavePacket, propagate
 
 __all__ = [
@@ -47,4 +48,5 @@ __all__ = [
     "slopes_along",
     "start_on",
     "surface_hopping",
+    "transported",
 ]

@@ -89,9 +89,12 @@ class ExtendedCoupling:
     def matrix(self, coordinates: Float[Tensor, "points 1"]) -> Float[Tensor, "points 2 2"]:
         """H at each point."""
         x = coordinates[:, 0]
-        fall = torch.exp(-0.9 * x.abs())
-        diagonal = torch.full_like(x, 6e-4) + 0.0 * x
-        return _two_by_two(diagonal, 0.1 * torch.where(x < 0.0, fall, 2.0 - fall), -diagonal)
+        # each side by its own formula, which has the slope B C at 0 as the other has
+        negative, nothing = x < 0.0, torch.zeros_like(x)
+        left = torch.exp(0.9 * torch.where(negative, x, nothing))
+        right = 2.0 - torch.exp(-0.9 * torch.where(negative, nothing, x))
+        diagonal = torch.full_like(x, 6e-4)
+        return _two_by_two(diagonal, 0.1 * torch.where(negative, left, right), -diagonal)
 
 
 TULLY: Final = {

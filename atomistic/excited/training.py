@@ -2,8 +2,8 @@ r"""Diabatic networks fitted to adiabatic energies and gradients: no phase, no d
 
 The eigenvalues of H(R; theta) and their gradients are compared with the labels,
 
-    L = mean_R [ sum_i (E_i - E_i')^2 / s_E^2 + sum_i w_i |grad E_i - grad E_i'|^2 / s_G^2 + sum_i<j min_+- |h_ij -+
-    h_ij'|^2 / s_G^2 ] + decay |theta|^2 ,
+    L = mean_R [ sum_i (E_i - E_i')^2 / s_E^2 + sum_i w_i |grad E_i - grad E_i'|^2 / s_G^2
+                 + sum_i<j min_+- |h_ij -+ h_ij'|^2 / (g_ij^2 + (epsilon s_E)^2) (s_E / s_G)^2 ] + decay |theta|^2 ,
 
 s_E and s_G the standard deviations of the labels. A rotation of all diabatic states that does not depend on R changes
 none of it. Around an intersection gradients of single states turn fast and at it they are undefined: with the gap g of
@@ -11,8 +11,11 @@ the labels to the nearest state they count w_i = g^2 / (g^2 + (s_E / 100)^2). In
 makes energies and gradients alone determine the couplings, for the two-valued root in E_2 - E_1 is smooth only as the
 eigenvalue of a smooth matrix; along a line they do not, and couplings must be among the labels.
 
-Labels of single points do not say whether a coupling changes its sign where it vanishes. Smoothness prefers that it does, a symmetry
-that maps one side to the other decides.
+Labels of single points do not say whether a coupling changes its sign where it vanishes; a symmetry that maps one side to the other
+decides, or a guess of H in which the states are carried from point to point (`atomistic.excited.transport`).
+
+Near degeneracies d_ij is what counts, not h_ij, which is small there: epsilon falls from 1, where h_ij is compared, to
+0.01, each fit starting from the last, for with a small one from the start most random networks end in poor minima.
 
 The gradient of L is exact (reverse mode through the eigenvalue problem), the optimiser is L-BFGS (Liu and Nocedal,
 Math. Program. 45 (1989) 503; scipy's), from several random starts of which the best is kept.
@@ -20,6 +23,7 @@ Math. Program. 45 (1989) 503; scipy's), from several random starts of which the 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -32,6 +36,10 @@ from atomistic.excited.hamiltonian import DiabaticNetwork, Symmetry, random_netw
 from atomistic.excited.labels import AdiabaticLabels
 
 Progress = Callable[[float, str], None]
+
+
+SOFTENINGS: Final = (1.0, 0.1, 0.01)
+"""epsilon, one fit after the other, where couplings are among the labels."""
 
 
 class FitFailed(RuntimeError):
@@ -61,6 +69,7 @@ def fit_diabatic(
     features: str = "coordinates",
     hidden: Sequence[int] = (20, 20),
     symmetry: Sequence[Symmetry] = (),
+    guess: Float[np.ndarray, "points states states"] | None = None,
     starts: int = 3,
     iterations: int = 1500,
     decay: float = 1e-9,
@@ -74,8 +83,9 @@ def fit_diabatic(
         features: "coordinates" or "inverse distances".
         hidden: sizes of the tanh layers.
         symmetry: the group under which H is covariant.
+        guess: H at the points in some diabatic basis, to which the random networks are fitted first (`transported`).
         starts: random starts.
-        iterations: of L-BFGS, each start.
+        iterations: of L-BFGS at most, each fit.
         decay: of the weights.
         progress: called with the fraction done and a message.
 
@@ -99,13 +109,19 @@ def fit_diabatic(
             symmetry=symmetry,
             generator=generator,
         )
-        found = minimize(
-            lambda theta, network=network: goal(network, theta),
-            flat(network),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 30, "ftol": 1e-14, "gtol": 1e-9},
-        )
+        theta = flat(network)
+        if guess is not None:
+            theta = _near(network, labels.coordinates, guess, iterations)
+        softenings = (1.0,) if labels.interstate is None else SOFTENINGS
+        for softening in softenings:
+            found = minimize(
+                lambda theta, network=network, softening=softening: goal(network, theta, softening),
+                theta,
+                jac=True,
+                method="L-BFGS-B",
+                options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 30, "ftol": 1e-14, "gtol": 1e-9},
+            )
+            theta = found.x
         losses.append(float(found.fun))
         if np.isfinite(found.fun) and (best is None or found.fun < best[0]):
             best = float(found.fun), with_weights(network, torch.from_numpy(found.x))
@@ -117,6 +133,23 @@ def fit_diabatic(
         )
     energy, gradient = errors(best[1], labels)
     return DiabaticFit(best[1], tuple(losses), energy, gradient)
+
+
+def _near(
+    network: DiabaticNetwork, coordinates: np.ndarray, guess: np.ndarray, iterations: int
+) -> Float[np.ndarray, "weights"]:
+    """Weights with which the network is near given matrices, in the least-squares sense."""
+    R, wanted, unit = torch.from_numpy(coordinates), torch.from_numpy(guess), float(np.std(guess)) or 1.0
+
+    def goal(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = torch.from_numpy(theta).requires_grad_(True)
+        loss = ((with_weights(network, weights).matrix(R) - wanted) / unit).square().mean()
+        (gradient,) = torch.autograd.grad(loss, weights)
+        return float(loss.detach()), gradient.numpy()
+
+    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 30, "ftol": 1e-14, "gtol": 1e-9}
+    near: np.ndarray = minimize(goal, flat(network), jac=True, method="L-BFGS-B", options=options).x
+    return near
 
 
 def errors(hamiltonian: DiabaticNetwork, labels: AdiabaticLabels) -> tuple[float, float]:
@@ -163,7 +196,9 @@ class _Goal:
         gap = np.minimum(np.minimum(between[:, 1:], between[:, :-1]) / (0.01 * self._energy), 1e6)
         self._trust = torch.from_numpy(gap**2 / (gap**2 + 1.0))
 
-    def __call__(self, network: DiabaticNetwork, theta: np.ndarray) -> tuple[float, np.ndarray]:
+    def __call__(
+        self, network: DiabaticNetwork, theta: np.ndarray, softening: float = SOFTENINGS[-1]
+    ) -> tuple[float, np.ndarray]:
         weights = torch.from_numpy(theta).requires_grad_(True)
         H, slope = matrix_and_derivative(with_weights(network, weights), self._coordinates, graph=True)
         energies, vectors = torch.linalg.eigh(H)
@@ -175,7 +210,8 @@ class _Goal:
             i, j = torch.triu_indices(energies.shape[1], energies.shape[1], 1)
             found, wanted = interstate[:, i, j], self._interstate[:, i, j]
             either = torch.minimum((found - wanted).square().sum(2), (found + wanted).square().sum(2))
-            off = off + either.sum(1) / self._slope**2
+            gap = (self._energies[:, j] - self._energies[:, i]) / self._energy
+            off = off + (either / (gap.square() + softening**2)).sum(1) / self._slope**2
         loss = off.mean() + self._decay * weights.square().sum()
         (gradient,) = torch.autograd.grad(loss, weights)
         if not (torch.isfinite(loss) and bool(torch.isfinite(gradient).all())):

@@ -18,7 +18,7 @@ MATRICES = 8
 """3N x 3N matrices alive at once in a step: the Hessian, projected, corrected, its eigenvectors, what LAPACK takes beside them."""
 
 
-class HessianTooLarge(MemoryError):
+class HessianTooLarge(ValueError):
     """A Hessian and the step by it need more memory than allowed."""
 
 

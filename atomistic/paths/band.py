@@ -24,6 +24,7 @@ from ase.utils.forcecurve import fit_images
 from jaxtyping import Float
 from numpy import ndarray
 
+from atomistic.crystal import deform_into
 from atomistic.paths.ends import InvalidEnds, Order, check_comparable, ordered_ends
 from atomistic.paths.fixed_cell import FixedCell
 from atomistic.paths.stationary import Coordinates, StationaryPoint, largest_force, stationary_point
@@ -251,15 +252,11 @@ def _end(coordinates: FixedCell | VariableCell, structure: Atoms, name: str, set
 
 def _ordered_crystal(initial: Atoms, final: Atoms, coordinates: VariableCell, order: Order) -> Atoms:
     """The final crystal, its atoms in the order of the path: compared in the reference cell, where strain moves no atom."""
-    flat = []
-    for crystal in (initial, final):
-        flat.append(crystal.copy())
-        flat[-1].set_cell(coordinates.cell, scale_atoms=True)
+    flat = [deform_into(crystal, np.asarray(coordinates.cell)) for crystal in (initial, final)]
     images = [coordinates.image(crystal) for crystal in (initial, final)]
     stretched = float(np.abs(images[1].positions[-3:] - images[0].positions[-3:]).max())
     near = ordered_ends(flat[0], flat[1], order, stretched=stretched)
-    near.set_cell(final.cell, scale_atoms=True)
-    return near
+    return deform_into(near, final.cell.array)
 
 
 def _minimum(coordinates: Coordinates, image: Atoms, name: str) -> StationaryPoint:

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import minimize_scalar
 
-from atomistic.crystal import SYMMETRY_TOLERANCE, RelaxationFailed, check_crystal, nearest_distance
+from atomistic.crystal import SYMMETRY_TOLERANCE, RelaxationFailed, check_crystal, deform, nearest_distance
 from atomistic.neighbour_list import InvalidStructure
 from atomistic.phases.equation_of_state import BirchMurnaghan, MinimumNotBracketed
 from atomistic.phases.prototypes import structure_name
@@ -161,8 +161,7 @@ def _relaxed(
     seed: int,
 ) -> Atoms:
     """A copy of the atoms at this volume, relaxed, with `calculator`."""
-    structure: Atoms = atoms.copy()
-    structure.set_cell(atoms.cell.array * np.cbrt(volume * len(atoms) / atoms.get_volume()), scale_atoms=True)
+    structure = deform(atoms, np.cbrt(volume * len(atoms) / atoms.get_volume()) * np.eye(3))
     apart = nearest_distance(structure)
     if relaxation == "free":
         structure.positions += np.random.default_rng(seed).normal(0.0, DISPLACEMENT, structure.positions.shape)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from phonopy import Phonopy
 
 
-class PhonopyMissing(ImportError):
+class PhonopyMissing(RuntimeError):
     """Phonopy is not installed."""
 
 

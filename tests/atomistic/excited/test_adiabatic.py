@@ -77,6 +77,13 @@ def test_tully_s_problems_have_his_parameters() -> None:
     np.testing.assert_allclose(states["extended coupling"].energies[2], [-0.2, 0.2], rtol=2e-4)
 
 
+@pytest.mark.parametrize("name", TULLY)
+def test_slopes_of_tully_s_problems_hold_where_two_formulas_meet(name: str) -> None:
+    here, after, before = (adiabatic_states(TULLY[name], np.array([[x], [0.7]])) for x in (0.0, 1e-6, -1e-6))
+    differences = (after.energies[0] - before.energies[0]) / 2e-6
+    np.testing.assert_allclose(here.gradients[0, :, 0], differences, atol=1e-6)  # curvatures jump
+
+
 def test_coordinates_must_fit() -> None:
     with pytest.raises(ValueError, match=r"expected \(points, 2\)"):
         adiabatic_states(LinearVibronicCoupling(), np.zeros((4, 3)))

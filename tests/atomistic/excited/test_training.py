@@ -13,9 +13,10 @@ from atomistic.excited import (
     conical_intersection,
     fit_diabatic,
     geometric_phase,
+    transported,
 )
 from atomistic.excited.hamiltonian import random_network
-from atomistic.excited.models import LinearVibronicCoupling
+from atomistic.excited.models import TULLY, LinearVibronicCoupling
 from atomistic.excited.training import _Goal, flat, with_weights
 
 from .models import REFLECTION, labels_of
@@ -111,3 +112,37 @@ def test_labels_must_be_whole() -> None:
         AdiabaticLabels(exact.coordinates, exact.energies, exact.gradients[:, :1])
     with pytest.raises(ValueError, match="at least one"):
         fit_diabatic(exact, seed=0, starts=0)
+
+
+def test_states_are_carried_along_a_line() -> None:
+    """The transported matrix is the model's but for one rotation of all points, whatever the signs of the labels."""
+    model = TULLY["dual avoided crossing"]
+    x = np.linspace(-8.0, 8.0, 321)[:, None]
+    labels = labels_of(model, x, couplings=True)
+    assert labels.interstate is not None
+    signs = np.where(np.random.default_rng(0).random(len(x)) < 0.5, -1.0, 1.0)[:, None, None, None]
+    off = labels.interstate * np.where(np.eye(2)[..., None] > 0.0, 1.0, signs)
+    shuffled = np.random.default_rng(1).permutation(len(x))
+    mixed = AdiabaticLabels(x[shuffled], labels.energies[shuffled], labels.gradients[shuffled], off[shuffled])
+    carried = np.empty((len(x), 2, 2))
+    carried[shuffled] = transported(mixed)
+    exact = model.matrix(torch.from_numpy(x)).numpy()
+    first = np.linalg.eigh(exact[0])[1]
+    rotated = first.T @ exact @ first
+    differences = [np.abs(carried - s @ rotated @ s).max() for s in (np.eye(2), np.diag([1.0, -1.0]))]
+    assert min(differences) < 2e-3 * np.abs(exact).max()
+    with pytest.raises(InvalidLabels, match="one dimension"):
+        transported(labels_of(MODEL, POINTS[:4]))
+    with pytest.raises(InvalidLabels, match="two points at"):
+        twice = x[[0, 1, 1]]
+        transported(labels_of(model, twice, couplings=True))
+
+
+def test_a_guess_gives_the_sign_behind_a_point_where_the_coupling_vanishes() -> None:
+    model = TULLY["dual avoided crossing"]
+    labels = labels_of(model, np.linspace(-6.0, 6.0, 49)[:, None], couplings=True)
+    fit = fit_diabatic(labels, seed=0, hidden=(10,), starts=1, iterations=300, guess=transported(labels))
+    ends = torch.tensor([[-1.8], [1.8]], dtype=torch.float64)
+    exact, found = (np.linalg.eigh(h.matrix(ends).detach().numpy())[1] for h in (model, fit.hamiltonian))
+    # the state at both crossings is the same, up to a sign: theta goes up and comes down again
+    assert abs(found[0, :, 0] @ found[1, :, 0]) == pytest.approx(abs(exact[0, :, 0] @ exact[1, :, 0]), abs=0.02)
