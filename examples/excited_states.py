@@ -193,7 +193,8 @@ def tully(momenta: list[float], trajectories: int, seed: int, axes: list[Axes]) 
     axes[0].plot([], [], "k-", label="wave packet")
     axes[0].plot([], [], "ko", mfc="none", label="hopping, exact")
     axes[0].plot([], [], "kx", label="hopping, learned")
-    axes[0].legend(frameon=False, fontsize=8, loc="center right")
+    handles, names = axes[0].get_legend_handles_labels()
+    axes[0].figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False)
 
 
 def channels(sides: np.ndarray) -> np.ndarray:
@@ -216,7 +217,7 @@ def main() -> None:
     the_cone(options.points, options.seed, (figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])))
     lower = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
     tully(options.momenta, options.trajectories, options.seed, lower)
-    figure.savefig(options.picture, dpi=110)
+    figure.savefig(options.picture, dpi=90)
 
 
 if __name__ == "__main__":
