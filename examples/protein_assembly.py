@@ -1,10 +1,12 @@
-"""The 46-bead off-lattice protein of Honeycutt and Thirumalai folded from random coils, on the true potential and on a learned one.
+"""The 46-bead off-lattice protein of Honeycutt and Thirumalai folded from stretched chains, on the true potential and on a learned one.
 
 The learned one knows bonds, angles and dihedral angles by the beads' places in the chain; what far beads do to each other it learned from
 loose beads: atoms, dimers and trimers of the three kinds first, then the beads of the conformations it was least sure of among those that
-basin hopping on it came across. Whatever is found is relaxed by the true potential at the end.
+basin hopping on it came across. A chain folds by dynamics that cool and goes on by basin hopping; whatever is found is relaxed by the
+true potential at the end.
 
-python examples/protein_assembly.py [--seeds 2] [--steps 700] [--processes 2] [--folder .]     draws protein_assembly.png
+python examples/protein_assembly.py [--seeds 2] [--annealing 100000] [--steps 300] [--processes 2] [--folder .]
+draws protein_assembly.png
 """
 
 import argparse
@@ -28,6 +30,7 @@ import atomistic
 from atomistic.clusters import (
     ActiveLearning,
     Bounds,
+    anneal,
     basin_hopping,
     candidates_by_hopping,
     label_small_clusters,
@@ -36,13 +39,17 @@ from atomistic.clusters import (
 )
 from atomistic.clusters.bln import LOWEST_46, BLNProtein, LooseBeads
 from atomistic.clusters.chain import LearnedProtein
-from atomistic.clusters.moves import Compress, Several, Shake, Squeeze
+from atomistic.clusters.moves import Compress, Several, Shake
 from atomistic.clusters.surface import Surface
 
 PROTEIN = BLNProtein()
 CUTOFF = 4.0
-TEMPERATURE = 2.0
-PATIENCE = 500
+HOT, COLD = 0.7, 0.25
+"""Temperatures of the dynamics, epsilon: the chain collapses above the first and is stuck below the second."""
+
+TEMPERATURE = 1.5
+"""Of basin hopping, epsilon."""
+
 TOLERANCE = 0.05
 """Of the ways down, eV/A: enough to tell minima from each other; the lowest are relaxed further."""
 
@@ -101,27 +108,29 @@ class Folding:
     positions: np.ndarray
 
 
-def fold(potential: atomistic.NeuralPotential | None, seed: int, steps: int) -> Folding:
-    """Basin hopping from a random coil, on the learned potential or (None) the true one; the truth relaxes the lowest minima.
+def fold(potential: atomistic.NeuralPotential | None, seed: int, annealing: int, steps: int) -> Folding:
+    """A stretched chain cooled for `annealing` time steps, then basin hopping, on the learned potential or (None) the true one.
 
-    A walk that found nothing lower for 500 ways down starts anew from another coil; on the true potential it ends at the
-    published energy.
+    The truth relaxes the lowest minima.
     """
     torch.set_num_threads(1)
     surface: Surface = PROTEIN.energy_and_forces
     if potential is not None:
         surface = LearnedProtein(PROTEIN, atomistic.NeuralCalculator(potential))
+
+    def folded(generator: np.random.Generator) -> np.ndarray:
+        stretched = PROTEIN.unfolded(generator)
+        return anneal(surface, stretched, hot=HOT, cold=COLD, steps=annealing, generator=generator)
+
     walk = basin_hopping(
         surface,
-        PROTEIN.coil,
-        Several([Shake(0.4), Squeeze(surface, closest=0.5 if potential is None else 0.9)], weights=[3.0, 1.0]),
+        folded,
+        Shake(0.4),
         steps=steps,
         temperature=TEMPERATURE,
         seed=seed,
         bounds=Bounds(0.3, 2.0) if potential is None else Bounds(0.8, 2.0),
-        patience=PATIENCE,
         force_tolerance=TOLERANCE,
-        stop_below=LOWEST_46 + 0.01 if potential is None else -np.inf,
     )
     relaxed = [
         quench(PROTEIN.energy_and_forces, found.positions, force_tolerance=1e-5) for found in walk.minima()[:RELAXED]
@@ -130,9 +139,11 @@ def fold(potential: atomistic.NeuralPotential | None, seed: int, steps: int) -> 
     return Folding(np.minimum.accumulate(walk.energies), best.energy, best.positions)
 
 
-def foldings(potential: atomistic.NeuralPotential | None, seeds: int, steps: int, processes: int) -> list[Folding]:
+def foldings(
+    potential: atomistic.NeuralPotential | None, seeds: int, annealing: int, steps: int, processes: int
+) -> list[Folding]:
     """One walk for each seed, in processes of their own where there are more than one."""
-    arguments = ([potential] * seeds, range(seeds), [steps] * seeds)
+    arguments = ([potential] * seeds, range(seeds), [annealing] * seeds, [steps] * seeds)
     if processes == 1:
         return list(map(fold, *arguments))
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as executor:
@@ -143,7 +154,8 @@ def report(name: str, found: list[Folding]) -> int:
     """How many reached the published energy."""
     for seed, walk in enumerate(found):
         print(
-            f"  {name}, seed {seed}: {len(walk.lowest)} ways down, lowest on its surface {walk.lowest[-1]:.4f}, "
+            f"  {name}, seed {seed}: {len(walk.lowest)} ways down, annealed {walk.lowest[0]:.4f}, lowest on its surface "
+            f"{walk.lowest[-1]:.4f}, "
             f"relaxed by the truth {walk.energy:.4f}"
         )
     hits = sum(abs(walk.energy - LOWEST_46) < 1e-4 for walk in found)
@@ -152,18 +164,20 @@ def report(name: str, found: list[Folding]) -> int:
 
 
 def draw(path: Path, true: list[Folding], model: list[Folding]) -> None:
-    """The course of the walks, a coil and the lowest fold."""
+    """The course of the walks, a stretched chain and the lowest fold."""
     figure = plt.figure(figsize=(11.0, 4.2), layout="constrained")
     axes = figure.add_subplot(1, 3, 1)
-    for name, found, style in (("true", true, "-"), ("learned", model, "--")):
-        for seed, walk in enumerate(found):
-            axes.plot(np.arange(1, len(walk.lowest) + 1), walk.lowest, style, label=f"{name}, seed {seed}")
+    for name, found, colour in (("true", true, "tab:grey"), ("learned", model, "tab:blue")):
+        for k, walk in enumerate(found):
+            label = f"{name} potential, {len(found)} chains" if k == 0 else None
+            axes.plot(np.arange(1, len(walk.lowest) + 1), walk.lowest, color=colour, label=label)
     axes.axhline(LOWEST_46, color="black", linestyle=":", label=f"published, {LOWEST_46}")
-    axes.set(xlabel="ways down", ylabel="lowest energy so far (epsilon)", title="Folding by basin hopping")
-    axes.legend(fontsize=7)
+    axes.margins(y=0.2)
+    axes.set(xlabel="ways down", ylabel="lowest energy so far (epsilon)", title="Basin hopping after cooling")
+    axes.legend(fontsize=8, loc="upper right")
     best = min([*true, *model], key=lambda walk: walk.energy)
     chains: tuple[tuple[str, np.ndarray], ...] = (
-        ("a coil to start from", PROTEIN.coil(np.random.default_rng(0))),
+        ("a chain to start from", PROTEIN.unfolded(np.random.default_rng(0))),
         (f"lowest found, {best.energy:.4f} epsilon", best.positions),
     )
     colours = {"B": "tab:orange", "L": "tab:blue", "N": "lightgrey"}
@@ -187,7 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     """Run all of it; the numbers that it asserts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2, help="walks on each surface (default: 2)")
-    parser.add_argument("--steps", type=int, default=700, help="ways down of each at most (default: 700)")
+    parser.add_argument("--annealing", type=int, default=100_000, help="time steps of cooling (default: 100000)")
+    parser.add_argument("--steps", type=int, default=300, help="ways down of each walk after it (default: 300)")
     parser.add_argument("--rounds", type=int, default=6, help="of labels at most (default: 6)")
     parser.add_argument("--processes", type=int, default=2, help="among which the walks are shared (default: 2)")
     parser.add_argument("--folder", type=Path, default=Path(), help="where the picture goes (default: here)")
@@ -198,14 +213,17 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     learnt = learned(chosen.rounds, 20, 2e-3)
     small = learnt.rounds[0].labels
     print(f"labels: {small} loose atoms, dimers and trimers, {len(learnt.labelled) - small} of 46 beads")
-    true = foldings(None, chosen.seeds, chosen.steps, chosen.processes)
+    true = foldings(None, chosen.seeds, chosen.annealing, chosen.steps, chosen.processes)
     hits_true = report("true potential", true)
-    model = foldings(learnt.fit.potential, chosen.seeds, chosen.steps, chosen.processes)
+    model = foldings(learnt.fit.potential, chosen.seeds, chosen.annealing, chosen.steps, chosen.processes)
     hits_learned = report("learned potential", model)
     draw(chosen.folder / "protein_assembly.png", true, model)
     lowest = min(walk.energy for walk in [*true, *model])
-    if hits_true + hits_learned == 0:
-        print(f"no walk reached the published energy: missed by {lowest - LOWEST_46:.4f}; more --seeds or --steps")
+    if hits_learned == 0:
+        missed = min(walk.energy for walk in model) - LOWEST_46
+        print(
+            f"no walk on the learned potential reached the published energy: missed by {missed:.4f}; take more --seeds"
+        )
     # nothing lies below it, and the learned surface is the true one where the walks ended
     assert lowest > LOWEST_46 - 1e-4
     apart = max(abs(walk.lowest[-1] - walk.energy) for walk in model)

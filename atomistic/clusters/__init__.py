@@ -7,6 +7,7 @@ Moves are in `atomistic.clusters.moves`, the chain of beads in `atomistic.cluste
 """
 
 from atomistic.clusters.active_learning import ActiveLearning, candidates_by_hopping, learn_while_hopping
+from atomistic.clusters.annealing import AnnealingDiverged, anneal
 from atomistic.clusters.basin_hopping import BasinHopping, ClusterEvaporated, NoMoveAccepted, basin_hopping
 from atomistic.clusters.labels import label_cluster, label_small_clusters
 from atomistic.clusters.lennard_jones import LennardJones, OverlappingAtoms
@@ -15,6 +16,7 @@ from atomistic.clusters.surface import Bounds, quench, surface_of
 
 __all__ = [
     "ActiveLearning",
+    "AnnealingDiverged",
     "BasinHopping",
     "Bounds",
     "ClusterEvaporated",
@@ -23,6 +25,7 @@ __all__ = [
     "NoMoveAccepted",
     "OverlappingAtoms",
     "TooFewAtoms",
+    "anneal",
     "basin_hopping",
     "candidates_by_hopping",
     "label_cluster",

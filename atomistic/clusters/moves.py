@@ -14,7 +14,7 @@ from numpy import ndarray
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
-from atomistic.clusters.surface import Positions, Surface, confined, quench
+from atomistic.clusters.surface import Positions
 
 Move = Callable[[Positions, np.random.Generator], Positions]
 
@@ -129,35 +129,6 @@ class Compress:
     def __call__(self, positions: Positions, generator: np.random.Generator) -> Positions:
         middle = positions.mean(0)
         return Shake(self.step)(middle + self.factor * (positions - middle), generator)
-
-
-@dataclass(frozen=True)
-class Squeeze:
-    """Shaken, and relaxed under a spring to the middle, loosely: the way down that follows starts from a compact structure.
-
-    The two-phase local search of Locatelli and Schoen (Comput. Optim. Appl. 26 (2003) 173), for some of the moves.
-
-    Attributes:
-        surface: on which it relaxes.
-        stiffness: of the spring that draws each atom to the middle, eV/A^2.
-        step: of the shaking, Angstrom.
-        closest: distance to which atoms are spread first, Angstrom.
-    """
-
-    surface: Surface
-    stiffness: float = 0.5
-    step: float = 0.6
-    closest: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not (self.stiffness > 0.0 and self.step > 0.0 and self.closest > 0.0):
-            raise ValueError(
-                f"stiffness = {self.stiffness}, step = {self.step}, closest = {self.closest}, expected positive numbers"
-            )
-
-    def __call__(self, positions: Positions, generator: np.random.Generator) -> Positions:
-        shaken = spread_apart(Shake(self.step)(positions, generator), self.closest)
-        return quench(confined(self.surface, self.stiffness), shaken, force_tolerance=0.5).positions
 
 
 @dataclass(frozen=True)

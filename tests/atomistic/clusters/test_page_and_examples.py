@@ -45,9 +45,12 @@ def test_clusters_end_to_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_protein_end_to_end(tmp_path: Path) -> None:
-    arguments = ["--seeds", "1", "--processes", "1", "--folder", str(tmp_path)]
+def test_protein_folds_on_the_learned_potential(tmp_path: Path) -> None:
+    """Of twelve chains at least one ends at the published minimum: two did where the page was measured."""
+    arguments = ["--seeds", "12", "--processes", "2", "--folder", str(tmp_path)]
     numbers = example("protein_assembly").main(arguments)
-    assert numbers["lowest_true"] >= LOWEST_46 - 1e-4 and numbers["lowest_learned"] >= LOWEST_46 - 1e-4
+    assert numbers["hits_learned"] >= 1
+    assert numbers["lowest_learned"] == pytest.approx(LOWEST_46, abs=1e-4)
+    assert numbers["lowest_true"] >= LOWEST_46 - 1e-4
     assert numbers["apart"] < 0.3 and numbers["labels"] < 500
     assert (tmp_path / "protein_assembly.png").stat().st_size < 150_000
