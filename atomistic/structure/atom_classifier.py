@@ -4,6 +4,7 @@ An atom is unfamiliar where its descriptors lie farther from those of all traini
 `atomistic.descriptor_distance`, than all but one in a thousand of the held-out atoms do: its probabilities are then an extrapolation.
 """
 
+import os
 import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,14 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from atomistic.descriptor_distance import farthest_points, nearest
-from atomistic.descriptors import Descriptors
+from atomistic.descriptors import KINDS, Descriptors, descriptors_from_header, descriptors_to_header
+from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 from atomistic.structure.environments import atom_features
-from atomistic.structure.reliability import InvalidFeatures
-from atomistic.structure.softmax_classifier import ClassifierFit, EmptyClass, fit_classifier
+from atomistic.structure.reliability import InvalidFeatures, Reliability
+from atomistic.structure.softmax_classifier import ClassifierFit, EmptyClass, SoftmaxClassifier, fit_classifier
+
+SCHEMA: Final = "atomlaw/atom-classifier"
+SCHEMA_VERSION: Final = 1
 
 REFERENCES: Final = 4000
 FAMILIAR: Final = 0.999
@@ -171,3 +176,56 @@ class AtomClassifier:
                 stacklevel=2,
             )
         return AtomLabels(self.classes, probabilities, distance, familiar)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the classifier and how it did on held-out structures to a safetensors file, whole or not at all.
+
+        Raises:
+            ValueError: for descriptors that are not among those that files can name.
+        """
+        if self.descriptors.kind not in KINDS:
+            raise ValueError(
+                f"descriptors of kind {self.descriptors.kind!r} cannot be saved, expected one of {sorted(KINDS)}"
+            )
+        elements: dict[str, Any] = {}
+        arrays: dict[str, ndarray] = {}
+        for number, fit in self.fits.items():
+            own, its_arrays = fit.classifier.contents()
+            elements[str(number)] = {
+                "classifier": own,
+                "reach": self.reach[number],
+                "width": fit.width,
+                "uncalibrated": fit.uncalibrated.contents(),
+                "calibrated": fit.calibrated.contents(),
+            }
+            its_arrays |= {"references": self.references[number], "held_out": fit.held_out.astype(float)}
+            arrays |= {f"{number}.{name}": array for name, array in its_arrays.items()}
+        header = {"descriptors": descriptors_to_header(self.descriptors), "elements": elements}
+        write_network_file(path, SCHEMA, SCHEMA_VERSION, header, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "AtomClassifier":
+        """Read a classifier; nothing in the file is executed.
+
+        Raises:
+            NetworkFileError: where the file is missing, truncated, foreign, inconsistent or of another schema.
+        """
+        header, arrays = read_network_file(path, SCHEMA, SCHEMA_VERSION)
+        fits, references, reach = {}, {}, {}
+        try:
+            descriptors = descriptors_from_header(header["descriptors"])
+            for number in descriptors.numbers:
+                own = header["elements"][str(number)]
+                start = f"{number}."
+                its = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+                classifier = SoftmaxClassifier.from_contents(own["classifier"], its)
+                if len(classifier.whitening.mean) != descriptors.count(number):
+                    raise ValueError(
+                        f"{len(classifier.whitening.mean)} features of {descriptors.count(number)} descriptors"
+                    )
+                reports = (Reliability.from_contents(own[name]) for name in ("uncalibrated", "calibrated"))
+                fits[number] = ClassifierFit(classifier, float(own["width"]), its["held_out"] > 0.5, *reports)
+                references[number], reach[number] = its["references"], float(own["reach"])
+            return cls(descriptors, fits, references, reach)
+        except (KeyError, TypeError, ValueError) as error:
+            raise NetworkFileError(f"{path} holds no consistent classifier ({error!r}); save it again") from error

@@ -10,9 +10,9 @@ Hauskrecht, AAAI 2015; Guo and others, ICML 2017). The ECE of perfect probabilit
 number of *independent* samples: atoms of one structure are not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -47,6 +47,27 @@ class Reliability:
     confidence: Float[ndarray, "bins"]
     accuracy_of_bin: Float[ndarray, "bins"]
     count: Int[ndarray, "bins"]
+
+    def contents(self) -> dict[str, Any]:
+        """As numbers and lists, for a file."""
+        return {name: value.tolist() if isinstance(value, ndarray) else value for name, value in vars(self).items()}
+
+    @classmethod
+    def from_contents(cls, contents: Mapping[str, Any]) -> "Reliability":
+        """What `contents` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: where something is missing or of another kind.
+        """
+        return cls(
+            classes=tuple(contents["classes"]),
+            confusion=np.array(contents["confusion"], dtype=np.int64),
+            log_loss=float(contents["log_loss"]),
+            calibration_error=float(contents["calibration_error"]),
+            confidence=np.array(contents["confidence"], dtype=np.float64),
+            accuracy_of_bin=np.array(contents["accuracy_of_bin"], dtype=np.float64),
+            count=np.array(contents["count"], dtype=np.int64),
+        )
 
     @property
     def accuracy(self) -> float:

@@ -14,9 +14,10 @@ Samples of one source (the atoms of one structure, the frames of one run) are al
 the others than it is. Sources are held out whole, and count once, whatever the number of their samples, in the choice of T.
 """
 
-from collections.abc import Hashable, Sequence
+import os
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -25,7 +26,11 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from atomistic.descriptor_distance import FLOOR, Whitening
+from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 from atomistic.structure.reliability import InvalidFeatures, Reliability, class_places, reliability
+
+SCHEMA: Final = "atomlaw/classifier"
+SCHEMA_VERSION: Final = 1
 
 WIDTHS: Final = (0.1, 0.3, 1.0, 3.0)
 MINIMUM_SOURCES: Final = 4
@@ -81,6 +86,50 @@ class SoftmaxClassifier:
     ) -> Float[ndarray, "samples classes"]:
         """p of each sample; the rows sum to one."""
         return np.asarray(np.exp(self.log_probabilities(features, calibrated=calibrated)))
+
+    def contents(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
+        """Header (JSON-able) and arrays that describe the classifier in a file."""
+        header = {"classes": list(self.classes), "temperature": self.temperature}
+        return header, {
+            "mean": self.whitening.mean,
+            "transform": self.whitening.transform,
+            "weights": self.weights,
+            "bias": self.bias,
+        }
+
+    @classmethod
+    def from_contents(cls, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> "SoftmaxClassifier":
+        """The classifier that `contents` described.
+
+        Raises:
+            KeyError, TypeError, ValueError: where header and arrays are inconsistent.
+        """
+        classes, temperature = tuple(map(str, header["classes"])), float(header["temperature"])
+        mean, transform, weights, bias = (arrays[name] for name in ("mean", "transform", "weights", "bias"))
+        features, directions = transform.shape
+        shapes = mean.shape, weights.shape, bias.shape
+        if shapes != ((features,), (directions, len(classes)), (len(classes),)) or not temperature > 0.0:
+            raise ValueError(
+                f"mean, weights and bias have the shapes {shapes} beside {transform.shape}, temperature {temperature}"
+            )
+        return cls(classes, Whitening(mean, transform), weights, bias, temperature)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a safetensors file, whole or not at all."""
+        write_network_file(path, SCHEMA, SCHEMA_VERSION, *self.contents())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "SoftmaxClassifier":
+        """Read a classifier; nothing in the file is executed.
+
+        Raises:
+            NetworkFileError: where the file is missing, truncated, foreign, inconsistent or of another schema.
+        """
+        header, arrays = read_network_file(path, SCHEMA, SCHEMA_VERSION)
+        try:
+            return cls.from_contents(header, arrays)
+        except (KeyError, TypeError, ValueError) as error:
+            raise NetworkFileError(f"{path} holds no consistent classifier ({error!r}); save it again") from error
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Atoms told apart by construction: crystals of two kinds, a slab by depth; what is unfamiliar or refused."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,14 +10,17 @@ from ase.build import bulk, diamond100
 from scipy.spatial.transform import Rotation
 
 import atomistic
+from atomistic.network_file import NetworkFileError, read_network_file, write_network_file
 from atomistic.structure import (
     AtomClassifier,
     EmptyClass,
     InvalidFeatures,
+    PseudoScalars,
     TooFewStructures,
     UnfamiliarAtomsWarning,
     structure_features,
 )
+from atomistic.structure.softmax_classifier import SoftmaxClassifier
 
 DESCRIPTORS = atomistic.BodyOrdered((14,), cutoff=4.5, angular_cutoff=4.0, radial=5, angular=3, degree=3)
 
@@ -146,3 +150,43 @@ def test_structure_features_of_elements() -> None:
     values = structure_features(descriptors, bulk("Si", a=5.43))
     assert values.shape == (descriptors.count(6) + descriptors.count(14),)
     assert not values[: descriptors.count(6)].any() and values[descriptors.count(6) :].any()
+
+
+def test_files_hold_all_of_it(classifier: AtomClassifier, tmp_path: Path) -> None:
+    path = tmp_path / "phases.safetensors"
+    classifier.save(path)
+    again = AtomClassifier.load(path)
+    atoms, _ = slab(100)
+    for name in ("probabilities", "distance", "familiar", "labels"):
+        before, after = (getattr(one.classify(atoms), name) for one in (classifier, again))
+        np.testing.assert_array_equal(before, after)
+    assert str(again.fits[14].calibrated) == str(classifier.fits[14].calibrated)
+    assert again.fits[14].width == classifier.fits[14].width
+    np.testing.assert_array_equal(again.fits[14].held_out, classifier.fits[14].held_out)
+    features = np.random.default_rng(0).normal(size=(3, len(classifier.fits[14].classifier.whitening.mean)))
+    alone = tmp_path / "alone.safetensors"
+    classifier.fits[14].classifier.save(alone)
+    np.testing.assert_array_equal(
+        SoftmaxClassifier.load(alone).probabilities(features), classifier.fits[14].classifier.probabilities(features)
+    )
+
+
+def test_files_of_another_kind_are_refused(classifier: AtomClassifier, tmp_path: Path) -> None:
+    path = tmp_path / "phases.safetensors"
+    classifier.save(path)
+    with pytest.raises(NetworkFileError, match="another kind"):
+        SoftmaxClassifier.load(path)
+    with pytest.raises(NetworkFileError, match="not a file"):
+        AtomClassifier.load(tmp_path / "nothing")
+    header, arrays = read_network_file(path, "atomlaw/atom-classifier", 1)
+    for broken in ("14.bias", "14.references"):
+        some = {name: array for name, array in arrays.items() if name != broken}
+        write_network_file(path, "atomlaw/atom-classifier", 1, header, some)
+        with pytest.raises(NetworkFileError, match="no consistent classifier"):
+            AtomClassifier.load(path)
+    write_network_file(path, "atomlaw/atom-classifier", 1, header, arrays | {"14.weights": arrays["14.weights"][:-1]})
+    with pytest.raises(NetworkFileError, match="no consistent classifier"):
+        AtomClassifier.load(path)
+    odd = AtomClassifier(PseudoScalars((14,)), classifier.fits, classifier.references, classifier.reach)
+    with pytest.raises(ValueError, match="pseudo-scalars"):
+        odd.save(path)
