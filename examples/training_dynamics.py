@@ -99,7 +99,8 @@ def grow(training: list[Atoms], test: list[Atoms], seed: int) -> tuple[Stationar
     tied = wider.restricted(basis)
     theta = basis @ polished(tied, gradient_flow(tied, basis.T @ split, **settings).theta)  # type: ignore[arg-type]
     saddle = classify(wider, theta)
-    flow = escape(wider, theta, saddle, **settings)
+    # What is gained first is small, and its balance is asked to 1e-6 as well
+    flow = escape(wider, theta, saddle, gradient_below=1e-4, relative_error=1e-6)
     end = classify_quietly(wider, polished(wider, flow.theta))
     grown = Objective(
         objective.descriptors,

@@ -5,7 +5,7 @@ h_i + lambda, and
 
     gamma = sum_i h_i / (h_i + lambda)
 
-is the number of parameters that the data determine rather than the regularisation (MacKay, Neural Comput. 4 (1992) 415, eq. 4.9); negative
+is the number of parameters that the data determine rather than the regularisation (MacKay, Neural Comput. 4 (1992) 415); negative
 h_i determine nothing and count as zero, and without regularisation it is the number of positive curvatures. The condition is the ratio
 of the largest to the least modulus of the curvatures that are not zero modes: gradient descent needs about so many steps.
 """
@@ -176,13 +176,19 @@ def diagnose(
         HessianTooLarge: where `dense` does not fit into memory.
         NonFiniteLoss: where the loss or its derivatives are not finite.
         NoParameters: where there are none.
+        TypeError: for anything but a training or a landscape.
         ValueError: for a landscape without `theta`.
     """
     if isinstance(training, Training):
         landscape = Landscape.of(training.objective())
         theta = training.parameters if theta is None else theta
-    else:
+    elif isinstance(training, Landscape):
         landscape = training
+    else:
+        raise TypeError(
+            f"{type(training).__name__} is no training, expected what `atomistic.train` returns, or a landscape; a fit in closed form "
+            "has no training to look into, and an ensemble has one for each member"
+        )
     if theta is None:
         raise ValueError("a landscape without parameters, expected theta: where to look")
     at = landscape.point(theta)

@@ -97,6 +97,9 @@ def test_diagnosis_of_a_trained_potential(
 
 
 def test_a_landscape_needs_parameters_and_a_finite_loss(known: Landscape) -> None:
+    # Where annotations are checked at run time, the checker speaks first.
+    with pytest.raises(TypeError, match=r"str is no training, expected what `atomistic\.train` returns|'training'"):
+        diagnose("a potential")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected theta: where to look"):
         diagnose(known)
     with pytest.raises(NonFiniteLoss):
