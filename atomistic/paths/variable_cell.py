@@ -7,7 +7,7 @@ stretch F = F^T that knows no rotation. With N atoms and the volume V_0 of the r
 
 the negative derivative of the enthalpy E + p V. The Jacobian J makes a strain weigh what the displacements of N atoms an average distance
 (V_0 / N)^(1/3) apart weigh: of a crystal described by n cells instead of one every square of a length is n times as large, so the path is
-the same (Sheppard, Xiao, Chemelewski, Johnson and Henkelman, J. Chem. Phys. 136 (2012) 074103, eqs. 3 to 8). They follow the strain from
+the same (Sheppard, Xiao, Chemelewski, Johnson and Henkelman, J. Chem. Phys. 136 (2012) 074103). They follow the strain from
 image to image; one reference for all images makes the force the exact derivative of one function, whose stationary points are
 the crystal's.
 

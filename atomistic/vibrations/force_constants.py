@@ -3,7 +3,7 @@ r"""Force constants of a crystal: second derivatives of its energy by the positi
     Phi_na,n'b(R) = d2E / dx_na(0) dx_n'b(R),
     D_na,n'b(q) = (m_n m_n')^-1/2 sum_R Phi_na,n'b(R) exp(i q . (x_n'(R) - x_n(0))),        D(q) e = omega^2 e
 
-with all lattice translations R (Born and Huang 1954, sec. 26; Gonze and Lee, Phys. Rev. B 55 (1997) 10355, eq. 10). An energy of atoms
+with all lattice translations R (Born and Huang 1954, sec. 26; Gonze and Lee, Phys. Rev. B 55 (1997) 10355). An energy of atoms
 that see their neighbours within r_c couples neighbours of neighbours: Phi reaches to 2 r_c, however many layers the network has. A
 supercell must not let an atom meet two images of another within that reach, so its shortest vector is to be longer than 4 r_c. The exact
 route needs none: derivatives by the edges of one primitive cell hold all pairs, each with its own R.
