@@ -5,12 +5,9 @@ atoms come closer than 1.7 A or it overheats, and its last snapshot from before 
 Structures of one run are all for training or all for testing.
 """
 
-from pathlib import Path
-
 import numpy as np
 from ase import Atoms, units
 from ase.build import bulk
-from ase.io import write
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
 from designs import LATTICE_CONSTANT, SEED, TRAINING_ONLY, log_strain, split, surface
@@ -18,56 +15,56 @@ from scipy.linalg import expm
 
 import atomistic
 
-MELTS = {4: (8,) * 15, 5: (8,) * 10 + (64,), 6: (8,) * 80}
+MELTS = {4: (8,) * 15, 5: (8,) * 10 + (64,), 6: (8,) * 80, 8: (8, 8, 32) * 60}
 """Atoms of each cell that is melted, by round; of rounds 1 to 3 only the snapshots are left (README.md)."""
+REPEATS = {8: (1, 1, 1), 32: (1, 2, 2), 64: (2, 2, 2)}
+"""Of the cubic cell, by the number of atoms."""
+LIQUIDS = 8
+"""From this round on only every fourth melt is quenched: amorphous solids are known better than liquids."""
 SLABS = 5
 """Surfaces that are heated in a round."""
 TIMESTEP = 2.0
 """fs."""
 MELT_STEPS, LIQUID_STEPS, QUENCH_STEPS, SLAB_STEPS = 500, 500, 1500, 400
 CLOSEST = 1.7
-ORDER = 0.1
-"""A round is labelled at once, before most of what is left: the next one waits for it."""
 WATCH_EVERY = 10
 
 Stage = tuple[str, int, float, float]
 """Group of its snapshot, steps, temperature (K) at the start and at the end."""
 
 
-def explore(frames: list[Atoms], number: int, path: Path) -> None:
-    """Write the snapshots of round `number` to `path`, from a potential trained on the training frames among `frames`."""
+def explore(frames: list[Atoms], number: int) -> list[Atoms]:
+    """The snapshots of round `number`, from a potential trained on the training frames among `frames`."""
     training = [atoms for atoms in frames if atoms.info["split"] == "train"]
     potential = atomistic.train(training, seed=number).potential
     snapshots: list[Atoms] = []
     for run, count in enumerate(MELTS[number]):
         generator = np.random.default_rng([SEED, number, run])
-        snapshots += follow(potential, melt(count, generator), melting(count, generator), number, run, generator)
+        quenched = number < LIQUIDS or run % 4 == 0
+        stages = melting(count, generator)[: 3 if quenched else 2]
+        snapshots += follow(potential, melt(count, generator), stages, number, run, generator)
     for run in range(SLABS):
         generator = np.random.default_rng([SEED, number, 1000 + run])
         slab = surface(100 * number + run, 0, generator)
         slab.pbc = True  # As it is labelled: stacks of slabs
         heat = ("surface", SLAB_STEPS, 600.0, 1200.0), ("surface", SLAB_STEPS, 1200.0, 300.0)
         snapshots += follow(potential, slab, heat, number, run, generator)
-    for k, atoms in enumerate(snapshots):
-        atoms.info["order"] = ORDER + 1e-3 * k
-    partial = path.with_suffix(".partial")
-    write(partial, snapshots, format="extxyz", columns=["symbols", "positions"], write_results=False)
-    partial.replace(path)
     print(f"round {number}: {len(snapshots)} structures from a potential trained on {len(training)}", flush=True)
+    return snapshots
 
 
 def melt(count: int, generator: np.random.Generator) -> Atoms:
-    """A strained crystal of 8 or 64 atoms at the volume of a liquid or an amorphous solid."""
-    atoms = bulk("Si", a=LATTICE_CONSTANT, cubic=True).repeat(round(np.cbrt(count / 8)))
+    """A strained crystal of 8, 32 or 64 atoms at the volume of a liquid or an amorphous solid."""
+    atoms = bulk("Si", a=LATTICE_CONSTANT, cubic=True).repeat(REPEATS[count])
     shaped = atomistic.deform(atoms, expm(log_strain(generator, 0.05)))
     volume = generator.uniform(17.0, 21.0)  # A^3 an atom; the liquid has about 18, the amorphous solid about 20
     return atomistic.deform(shaped, np.eye(3) * np.cbrt(volume * len(atoms) / shaped.get_volume()))
 
 
 def melting(count: int, generator: np.random.Generator) -> tuple[Stage, ...]:
-    """3000 K, then a liquid at 1500 to 2500 K, then an amorphous solid at 300 K; large cells cost more and give no first snapshot."""
+    """3000 K, then a liquid at 1500 to 2500 K, then an amorphous solid at 300 K; cells of 64 cost more and give no first snapshot."""
     liquid = generator.uniform(1500.0, 2500.0)
-    hot = "liquid" if count == 8 else ""
+    hot = "liquid" if count < 64 else ""
     return (
         (hot, MELT_STEPS, 3000.0, 3000.0),
         ("liquid", LIQUID_STEPS, liquid, liquid),

@@ -3,6 +3,7 @@
     python generate.py label [--workers 2] [--time-limit 3600]   label what has no label yet, then write silicon_pbe.extxyz
     python generate.py explore ROUND                              train on the labels so far, melt and quench, queue the snapshots
     python generate.py collect                                    write silicon_pbe.extxyz from the labels so far
+    python generate.py restore                                    fill an empty cache with the labels of silicon_pbe.extxyz, to go on from
 
 Every label is a file of its own in the cache, written atomically and named by what it was made from: structure, inputs and
 pseudopotential. A structure whose self-consistency fails leaves a file that says so and is not tried again.
@@ -24,13 +25,15 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
-from designs import STRESS_WEIGHTS, WEIGHTS, Design, designs, disordered_spacing
+from designs import ADDED, STRESS_WEIGHTS, WEIGHTS, Design, designs, disordered_spacing
 
 from atomistic.espresso import EspressoFailed, NotSelfConsistent, PlaneWaves, QuantumEspresso, k_mesh
 
 HERE = Path(__file__).resolve().parent
 DATASET = HERE / "silicon_pbe.extxyz"
 COLLECT_EVERY = 20
+ORDER = 0.1
+"""A round of exploration is labelled at once, before most of what is left: the next one waits for it."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -146,6 +149,13 @@ class Cache:
         return sorted([*designs(), *self.explored()], key=lambda design: design.order)
 
 
+def write_queue(path: Path, structures: list[Atoms]) -> None:
+    """Structures of a round of exploration, without labels."""
+    partial = path.with_suffix(".partial")
+    write(partial, structures, format="extxyz", columns=["symbols", "positions"], write_results=False)
+    partial.replace(path)
+
+
 def collect(cache: Cache) -> int:
     """Write the dataset; returns its number of structures."""
     frames = [atoms for design in cache.plan() if (atoms := cache.labelled(design)) is not None]
@@ -156,6 +166,44 @@ def collect(cache: Cache) -> int:
     counts = Counter(atoms.info["group"] for atoms in frames)
     print(f"{len(frames)} structures: " + ", ".join(f"{name} {count}" for name, count in counts.items()), flush=True)
     return len(frames)
+
+
+def restore(cache: Cache) -> None:
+    """Fill the cache from the dataset: the queues of the rounds of exploration, and a label for each structure.
+
+    Raises:
+        LookupError: where `designs` does not make a structure of the dataset.
+    """
+    frames = read(DATASET, ":")
+    for number in sorted({int(atoms.info["round"]) for atoms in frames} - {0, ADDED}):
+        path = cache.directory / f"round{number}.extxyz"
+        own = [atoms.copy() for atoms in frames if atoms.info["round"] == number]
+        for k, atoms in enumerate(own):
+            atoms.info = {name: atoms.info[name] for name in ("group", "split", "round")} | {"order": ORDER + 1e-3 * k}
+        if not path.is_file():
+            write_queue(path, own)
+    planned = cache.plan()
+    for atoms in frames:
+        design = next((design for design in planned if same(design, atoms)), None)
+        if design is None:
+            raise LookupError(f"{atoms.info['group']}, round {atoms.info['round']}: no such structure is made by designs.py")
+        record = {
+            "energy": atoms.get_potential_energy(),
+            "forces": atoms.get_forces().tolist(),
+            "stress": atoms.get_stress().tolist(),
+            "seconds": 0.0,
+        }
+        write_atomically(cache.at(design.k_spacing).path(design.atoms), json.dumps(record))
+    print(f"{len(frames)} labels restored", flush=True)
+
+
+def same(design: Design, atoms: Atoms) -> bool:
+    """Whether a structure of the dataset is that of a design, to the digits that the file keeps."""
+    return (
+        (design.group, design.round, len(design.atoms)) == (atoms.info["group"], atoms.info["round"], len(atoms))
+        and np.allclose(design.atoms.cell.array, atoms.cell.array, atol=1e-6)
+        and np.allclose(design.atoms.positions, atoms.positions, atol=1e-6)
+    )
 
 
 def label(cache: Cache, workers: int, time_limit: float) -> None:
@@ -187,7 +235,7 @@ def label(cache: Cache, workers: int, time_limit: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("label", "explore", "collect"))
+    parser.add_argument("step", choices=("label", "explore", "collect", "restore"))
     parser.add_argument("round", type=int, nargs="?", default=1, help="number of the round that `explore` makes")
     parser.add_argument("--cache", type=Path, default=Path("runs/silicon_pbe"))
     parser.add_argument("--executable", default=None, help="pw.x, by default the one on the path")
@@ -207,7 +255,12 @@ def main() -> None:
         from explore import explore
 
         frames = [atoms for design in cache.plan() if (atoms := cache.labelled(design)) is not None]
-        explore(frames, arguments.round, cache.directory / f"round{arguments.round}.extxyz")
+        snapshots = explore(frames, arguments.round)
+        for k, atoms in enumerate(snapshots):
+            atoms.info["order"] = ORDER + 1e-3 * k
+        write_queue(cache.directory / f"round{arguments.round}.extxyz", snapshots)
+    elif arguments.step == "restore":
+        restore(cache)
     else:
         collect(cache)
 
