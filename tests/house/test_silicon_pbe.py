@@ -1,5 +1,6 @@
 """The shipped dataset of silicon labelled by density functional theory says what its README says, and its labels hang together."""
 
+import importlib
 import itertools
 import json
 from collections import Counter
@@ -142,3 +143,23 @@ def test_reference_figures(reference: dict[str, float]) -> None:
     assert reference["lattice_constant_A"] == pytest.approx(5.47, abs=0.01)
     assert reference["C11_GPa"] > reference["C44_clamped_GPa"] > reference["C44_GPa"] > reference["C12_GPa"] > 0.0
     assert reference["phonon_gamma_THz"] == pytest.approx(15.0, abs=0.8)  # measured: 15.5; PBE is softer
+
+
+def test_labels_can_be_restored_and_gone_on_from(
+    frames: list[Atoms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty cache filled from the dataset collects the same structures, split and labels; nothing of them is labelled again."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    generate = importlib.import_module("generate")
+    waves = generate.PlaneWaves()
+    for name in waves.pseudopotentials.values():
+        (tmp_path / name).write_text('<PP_HEADER z_valence="4.0"/>')
+    calculator = generate.QuantumEspresso(waves, executable="true", pseudopotential_directory=tmp_path)
+    cache = generate.Cache(tmp_path / "cache", calculator)
+    generate.restore(cache)
+    found = [atoms for design in cache.plan() if (atoms := cache.labelled(design)) is not None]
+    labels = [
+        Counter((*fingerprint(atoms), atoms.info["group"], atoms.info["split"], atoms.info["kpoints"]) for atoms in some)
+        for some in (frames, found)
+    ]
+    assert labels[0] == labels[1]
