@@ -10,8 +10,9 @@ a saddle, `escape` leaves the latter. See `docs/training_dynamics.md`.
 from atomistic.diagnosis.diagnose import Diagnosis, diagnose
 from atomistic.diagnosis.escape import NoWayDown, escape, split_neuron, twin_subspace
 from atomistic.diagnosis.gradient_flow import Flow, FlowFailed, gradient_flow
-from atomistic.diagnosis.landscape import HessianTooLarge, Landscape, NonFiniteLoss, NoParameters
+from atomistic.diagnosis.landscape import Landscape, NonFiniteLoss, NoParameters
 from atomistic.diagnosis.stationary import NotStationary, StationaryPoint, classify, polished
+from atomistic.memory import HessianTooLarge
 
 __all__ = [
     "Diagnosis",

@@ -17,7 +17,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.integrate import BDF, Radau
 
-from atomistic.diagnosis.landscape import DENSE_MEMORY, HessianTooLarge, Landscape, NonFiniteLoss
+from atomistic.diagnosis.landscape import DENSE_MEMORY, Landscape, NonFiniteLoss
+from atomistic.memory import check_memory
 
 ROUND_OFF: Final = 1e-13
 """Changes of the loss below this part of it are not resolved."""
@@ -131,11 +132,12 @@ def gradient_flow(
     for name, value in (("until", until), ("relative_error", relative_error), ("absolute_error", absolute_error)):
         if not value > 0.0:
             raise ValueError(f"{name} = {value}, expected a positive number")
-    if 40.0 * len(theta) ** 2 > DENSE_MEMORY:  # The Hessian and the factors of a real and a complex matrix
-        raise HessianTooLarge(
-            f"the flow of {len(theta)} parameters needs {40.0 * len(theta) ** 2 / 2**30:.3g} GiB for its Jacobian and factors, "
-            f"{DENSE_MEMORY / 2**30:.3g} GiB are allowed: train by L-BFGS, or take a smaller network"
-        )
+    check_memory(
+        f"the Jacobian of the flow of {len(theta)} parameters and its factors",
+        40.0 * len(theta) ** 2,  # The Hessian and the factors of a real and a complex matrix
+        DENSE_MEMORY,
+        "train by L-BFGS, or take a smaller network",
+    )
     loss, gradient = landscape.gradient(theta)
     equation = _Equation(landscape)
     rows = [(0.0, loss, float(np.linalg.norm(gradient)), 0.0)]

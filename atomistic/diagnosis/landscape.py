@@ -17,6 +17,7 @@ from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
+from atomistic.memory import check_memory
 from atomistic.training_loss import Loss, TrainingFailed
 from atomistic.training_objective import Objective
 
@@ -26,10 +27,6 @@ DENSE_MEMORY = 2.0**31
 
 class NoParameters(ValueError):
     """A landscape over nothing."""
-
-
-class HessianTooLarge(ValueError):
-    """The dense Hessian does not fit into the memory allowed."""
 
 
 class NonFiniteLoss(TrainingFailed):
@@ -177,11 +174,12 @@ class Point:
             NonFiniteLoss: where it is not finite.
         """
         size = len(self)
-        if 8.0 * size**2 > memory:
-            raise HessianTooLarge(
-                f"the Hessian of {size} parameters takes {8.0 * size**2 / 2**30:.3g} GiB and {memory / 2**30:.3g} GiB are "
-                "allowed: use products with it (dense=False), or allow more memory"
-            )
+        check_memory(
+            f"the second derivatives by {size} parameters",
+            8.0 * size**2,
+            memory,
+            "use products with them (dense=False), or allow more memory",
+        )
         rows, unit = np.empty((size, size)), np.zeros(size)
         for k in range(size):
             unit[k] = 1.0

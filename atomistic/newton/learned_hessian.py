@@ -1,6 +1,5 @@
 """The Hessian of a potential for the optimiser: the matrix where memory holds it, products with vectors on request."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 
@@ -9,6 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator
 
+from atomistic.memory import allowed_memory, check_memory
 from atomistic.neighbours import neighbour_table
 from atomistic.potential import NeuralPotential
 from atomistic.second_derivatives import hessian, hessian_operator
@@ -16,10 +16,6 @@ from atomistic.second_derivatives import hessian, hessian_operator
 BYTES = 8
 MATRICES = 8
 """3N x 3N matrices alive at once in a step: the Hessian, projected, corrected, its eigenvectors, what LAPACK takes beside them."""
-
-
-class HessianTooLarge(ValueError):
-    """A Hessian and the step by it need more memory than allowed."""
 
 
 def hessian_bytes(potential: NeuralPotential, atoms: Atoms) -> int:
@@ -44,18 +40,15 @@ def hessian_of(
     """
     if matrix_free:
         return partial(hessian_operator, potential)
-    if memory is None:
-        memory = 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if not memory > 0.0:
-        raise ValueError(f"memory = {memory} bytes, expected a positive number")
+    allowed = allowed_memory(memory)
 
     def dense(atoms: Atoms) -> Float[ndarray, "coordinates coordinates"]:
-        needed = hessian_bytes(potential, atoms)
-        if needed > memory:
-            raise HessianTooLarge(
-                f"the Hessian of {len(atoms)} atoms and a step by it need {needed / 2**30:.3g} GiB, expected at most "
-                f"{memory / 2**30:.3g} GiB; take hessian_of(potential, matrix_free=True), which needs no matrix"
-            )
+        check_memory(
+            f"the Hessian of {len(atoms)} atoms and a step by it",
+            hessian_bytes(potential, atoms),
+            allowed,
+            "take hessian_of(potential, matrix_free=True), which needs no matrix",
+        )
         return hessian(potential, atoms)
 
     return dense

@@ -4,7 +4,8 @@
 either to phonopy, which sums over the Brillouin zone here too. See `docs/vibrations.md`.
 """
 
-from atomistic.vibrations.exact import ForceConstantsTooLarge, ResidualForces, force_constants
+from atomistic.memory import HessianTooLarge
+from atomistic.vibrations.exact import ResidualForces, force_constants
 from atomistic.vibrations.force_constants import AcousticSumRuleViolated, ForceConstants, InvalidForceConstants
 from atomistic.vibrations.harmonic import (
     DensityOfStates,
@@ -32,8 +33,8 @@ __all__ = [
     "DensityOfStates",
     "Dispersion",
     "ForceConstants",
-    "ForceConstantsTooLarge",
     "HarmonicThermodynamics",
+    "HessianTooLarge",
     "ImaginaryModes",
     "InvalidForceConstants",
     "PhonopyMissing",

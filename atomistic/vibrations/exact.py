@@ -1,6 +1,5 @@
 """Force constants from a potential's own second derivatives, by all edges of a cell at once or by products with vectors."""
 
-import os
 from typing import Final
 
 import numpy as np
@@ -10,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from atomistic.crystal import check_crystal
+from atomistic.memory import check_memory
 from atomistic.neighbours import neighbour_table
 from atomistic.second_derivatives import AtomicEnergies, edge_hessian, hessian_operator
 from atomistic.vibrations.force_constants import ForceConstants, from_supercell, merged, needed_repeats
@@ -20,10 +20,6 @@ COPIES: Final = 4
 
 FORCE_TOLERANCE: Final = 1e-3
 """Residual force (eV/A) above which frequencies are not those of a crystal at rest."""
-
-
-class ForceConstantsTooLarge(ValueError):
-    """Second derivatives by the edges of so many atoms need more memory than allowed."""
 
 
 class ResidualForces(ValueError):
@@ -54,7 +50,7 @@ def force_constants(
         InvalidCrystal: for what is no crystal.
         UnknownElement: where an element is not known.
         ResidualForces: where a force is larger than `force_tolerance`.
-        ForceConstantsTooLarge: before anything is allocated.
+        HessianTooLarge: before anything is allocated.
         ValueError: for a memory that is not positive.
     """
     check_crystal(crystal)
@@ -62,7 +58,13 @@ def force_constants(
     check_at_rest(_forces(potential, crystal), force_tolerance)
     if matrix_free:
         return _by_products(potential, crystal)
-    _check_memory(potential, crystal, memory)
+    edges = neighbour_table(crystal, potential.cutoff).mask.shape[1] + 1
+    check_memory(
+        f"second derivatives by all edges of {len(crystal)} atoms",
+        COPIES * BYTES * len(crystal) * (3 * edges) ** 2,
+        memory,
+        "take the primitive cell, or matrix_free=True, which stores none of them",
+    )
     return _by_edges(potential, crystal)
 
 
@@ -83,20 +85,6 @@ def _forces(potential: AtomicEnergies, crystal: Atoms) -> Float[ndarray, "atoms 
     (pull,) = torch.autograd.grad(potential.atomic_energies(table).sum(), table.vectors)
     forces = pull.sum(1).index_add(0, table.index[table.mask], -pull[table.mask])
     return np.asarray(forces.cpu().numpy())
-
-
-def _check_memory(potential: AtomicEnergies, crystal: Atoms, memory: float | None) -> None:
-    if memory is None:
-        memory = 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if not memory > 0.0:
-        raise ValueError(f"memory = {memory} bytes, expected a positive number")
-    edges = neighbour_table(crystal, potential.cutoff).mask.shape[1] + 1
-    needed = COPIES * BYTES * len(crystal) * (3 * edges) ** 2
-    if needed > memory:
-        raise ForceConstantsTooLarge(
-            f"second derivatives by all edges of {len(crystal)} atoms need {needed / 2**30:.3g} GiB, expected at most "
-            f"{memory / 2**30:.3g} GiB; take the primitive cell, or matrix_free=True, which stores none of them"
-        )
 
 
 def _by_edges(potential: AtomicEnergies, crystal: Atoms) -> ForceConstants:

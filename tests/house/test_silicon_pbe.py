@@ -159,7 +159,9 @@ def test_labels_can_be_restored_and_gone_on_from(
     generate.restore(cache)
     found = [atoms for design in cache.plan() if (atoms := cache.labelled(design)) is not None]
     labels = [
-        Counter((*fingerprint(atoms), atoms.info["group"], atoms.info["split"], atoms.info["kpoints"]) for atoms in some)
+        Counter(
+            (*fingerprint(atoms), atoms.info["group"], atoms.info["split"], atoms.info["kpoints"]) for atoms in some
+        )
         for some in (frames, found)
     ]
     assert labels[0] == labels[1]

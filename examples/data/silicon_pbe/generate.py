@@ -186,7 +186,9 @@ def restore(cache: Cache) -> None:
     for atoms in frames:
         design = next((design for design in planned if same(design, atoms)), None)
         if design is None:
-            raise LookupError(f"{atoms.info['group']}, round {atoms.info['round']}: no such structure is made by designs.py")
+            raise LookupError(
+                f"{atoms.info['group']}, round {atoms.info['round']}: no such structure is made by designs.py"
+            )
         record = {
             "energy": atoms.get_potential_energy(),
             "forces": atoms.get_forces().tolist(),

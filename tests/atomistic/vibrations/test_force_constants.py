@@ -15,7 +15,7 @@ from atomistic import NeuralCalculator, NeuralPotential
 from atomistic.vibrations import (
     AcousticSumRuleViolated,
     ForceConstants,
-    ForceConstantsTooLarge,
+    HessianTooLarge,
     InvalidForceConstants,
     ResidualForces,
     Springs,
@@ -190,7 +190,7 @@ def test_residual_forces_are_refused(potential: NeuralPotential, crystal: Atoms)
 
 def test_too_large_for_memory_says_how_much_and_what_instead(potential: NeuralPotential, crystal: Atoms) -> None:
     with pytest.raises(
-        ForceConstantsTooLarge, match=r"of 2 atoms need 0\.00\d+ GiB, expected at most 9\.31e-07 GiB.*matrix_free=True"
+        HessianTooLarge, match=r"of 2 atoms need 0\.00\d+ GiB, expected at most 9\.31e-07 GiB.*matrix_free=True"
     ):
         force_constants(potential, crystal, memory=1000.0)
     with pytest.raises(ValueError, match=r"memory = 0\.0 bytes"):
