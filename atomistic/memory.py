@@ -22,7 +22,7 @@ def allowed_memory(memory: float | None) -> float:
     return memory
 
 
-def check_memory(what: str, needed: float, memory: float | None, otherwise: str) -> None:
+def check_memory(what: str, needed: float | int, memory: float | None, otherwise: str) -> None:
     """Compare what is needed with what is allowed.
 
     Args:
